@@ -31,7 +31,7 @@ class ModelConfig:
         >>> config.d_head, config.d_mlp
         (32, 704)
         >>> config.n_parameters
-        5477632
+        5475584
     """
 
     vocab_size: int
@@ -351,7 +351,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     Example:
         >>> quarter_turn = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0])   # cos 90°, sin 90°
         >>> rotate(torch.tensor([1.0, 0.0]), *quarter_turn)
-        tensor([-0., 1.])
+        tensor([0., 1.])
     """
     first, second = x.chunk(2, dim=-1)
     return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)

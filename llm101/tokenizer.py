@@ -1,0 +1,180 @@
+"""The tokenizer: text to token ids and back, without losing a byte.
+
+It knows nothing of models. A tokenizer is a table of byte strings, each with a rank: its token id and, at
+the same time, its turn when neighbouring pieces are merged. The table is learned by bpe.py; the encoding
+itself is done by tiktoken, which does the same thing fast.
+
+Reading order: Tokenizer.train, encode, decode; then save and from_file (Hugging Face's tokenizer.json).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import tiktoken
+
+from llm101.bpe import GPT2_WORD_PATTERN, Merge, train_bpe
+
+END_OF_TEXT = "<|endoftext|>"
+"""The special token between two texts. Its id is never the result of encoding a reader's text."""
+
+
+class TokenizerError(ValueError):
+    """A tokenizer file that cannot be read, or ids that are not its own."""
+
+
+class Tokenizer:
+    """Text <-> token ids, by byte-pair encoding.
+
+    Args:
+        name: what to call it in tables and messages.
+        ranks: every ordinary token's bytes -> its id; pairs with the lowest id merge first.
+        special_tokens: text -> id, for markers that stand outside the text.
+        pattern: the regular expression that cuts text into words before merging.
+
+    Example:
+        >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
+        >>> tokenizer.encode("lower")
+        [257, 101, 114]
+        >>> tokenizer.tokens("lower")
+        [b'low', b'e', b'r']
+        >>> tokenizer.decode([257, 101, 114])
+        'lower'
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ranks: dict[bytes, int],
+        special_tokens: dict[str, int] | None = None,
+        pattern: str = GPT2_WORD_PATTERN,
+    ) -> None:
+        special_tokens = special_tokens or {}
+        missing = [b for b in range(256) if bytes([b]) not in ranks]
+        if missing:
+            raise TokenizerError(f"{name}: no token for byte {missing[0]}, so some texts could not be encoded")
+        self.name, self.ranks, self.special_tokens, self.pattern = name, ranks, special_tokens, pattern
+        self._bytes = {token_id: token for token, token_id in ranks.items()}
+        self._bytes |= {token_id: text.encode() for text, token_id in special_tokens.items()}
+        if len(self._bytes) != len(ranks) + len(special_tokens):
+            raise TokenizerError(f"{name}: two tokens share one id")
+        self.vocab_size = max(self._bytes) + 1
+        self._encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int, name: str = "trained") -> Tokenizer:
+        """Learn a tokenizer from text: 256 bytes, then merges, then the end-of-text token.
+
+        Raises:
+            ValueError: vocab_size below 257, or more than the texts can fill.
+        """
+        if vocab_size < 257:
+            raise TokenizerError(f"vocab_size must be at least 257 (256 bytes and {END_OF_TEXT}), got {vocab_size}")
+        merges = train_bpe(texts, vocab_size - 257)
+        tokens = dict.fromkeys([bytes([b]) for b in range(256)] + [a + b for a, b in merges])
+        if len(tokens) + 1 < vocab_size:
+            raise TokenizerError(
+                f"the text yields only {len(tokens) + 1} tokens, {vocab_size} were asked for; "
+                "give more text or a smaller vocab_size"
+            )
+        return cls(name, {token: i for i, token in enumerate(tokens)}, {END_OF_TEXT: len(tokens)})
+
+    @property
+    def end_id(self) -> int | None:
+        """The id of the end-of-text token, or None if there is none."""
+        return self.special_tokens.get(END_OF_TEXT)
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """The token ids of a text.
+
+        Args:
+            text: any text. What merely looks like a special token is encoded as the characters it consists of.
+            allow_special: turn special tokens written in the text into their ids. Never for text from outside.
+        """
+        if allow_special:
+            return self._encoding.encode(text, allowed_special="all")
+        return self._encoding.encode_ordinary(text)
+
+    def encode_many(self, texts: Sequence[str], n_threads: int = 2) -> list[list[int]]:
+        """encode for many texts at once, on several threads."""
+        return self._encoding.encode_ordinary_batch(list(texts), num_threads=n_threads)
+
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """The token ids of any bytes, text or not; decode_bytes gives the same bytes back.
+
+        Example:
+            >>> Tokenizer.train(["aa"], 257).encode_bytes(b"a\\xff")
+            [97, 255]
+        """
+        ids: list[int] = []
+        text = data.decode("utf-8", errors="surrogateescape")  # bytes that are no UTF-8 become lone surrogates
+        start = 0
+        for i, character in enumerate(text):
+            if "\udc80" <= character <= "\udcff":
+                ids += self._encoding.encode_ordinary(text[start:i])
+                ids.append(self.ranks[bytes([ord(character) - 0xDC00])])
+                start = i + 1
+        return ids + self._encoding.encode_ordinary(text[start:])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids. Bytes that are not valid UTF-8 (half a character, say) show as U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The bytes of token ids, exactly."""
+        return b"".join(map(self.token_bytes, ids))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes of one token.
+
+        Raises:
+            TokenizerError: an id that this tokenizer does not have.
+        """
+        try:
+            return self._bytes[token_id]
+        except KeyError:
+            raise TokenizerError(
+                f"token id {token_id} is not one of {self.name}'s (0 to {self.vocab_size - 1})"
+            ) from None
+
+    def tokens(self, text: str) -> list[bytes]:
+        """The bytes of each token of a text."""
+        return [self.token_bytes(token_id) for token_id in self.encode(text)]
+
+    @cached_property
+    def merges(self) -> list[Merge]:
+        """Each merge, first learned first: the two tokens that every longer token was made of."""
+        return [_last_merge(token, self.ranks) for token in sorted(self.ranks, key=self.ranks.__getitem__) if token[1:]]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a tokenizer.json, which Hugging Face's tokenizers and transformers open."""
+        from llm101.tokenizer_file import write_tokenizer_file  # here, because that module builds Tokenizers
+
+        write_tokenizer_file(self, Path(path))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Read a tokenizer.json.
+
+        Raises:
+            TokenizerError: not such a file, or one with a feature that byte-level BPE does not have.
+        """
+        from llm101.tokenizer_file import read_tokenizer_file
+
+        return read_tokenizer_file(Path(path))
+
+    def __repr__(self) -> str:
+        return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"
+
+
+def _last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge:
+    """The two pieces that a token is made of: merge its bytes in the order of rank until two are left."""
+    pieces = [bytes([b]) for b in token]
+    while len(pieces) > 2:
+        turns = [ranks.get(a + b, len(ranks) * 2) for a, b in zip(pieces, pieces[1:], strict=False)]
+        at = turns.index(min(turns))
+        pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+    return pieces[0], pieces[1]
