@@ -1,0 +1,22 @@
+"""Inference: the parameters put to work. Input tokens go in, completion tokens come out.
+
+Reading order: sampling.py (from scores to one token), kv_cache.py (what is remembered), completion.py
+(what is handed out), engine.py (the loop that ties them together).
+"""
+
+from llm101.inference.completion import Alternative, Completion, CompletionToken, StopReason
+from llm101.inference.engine import InferenceEngine
+from llm101.inference.kv_cache import KVCache
+from llm101.inference.sampling import Sampler, SamplingSettings, next_token_probabilities
+
+__all__ = [
+    "Alternative",
+    "Completion",
+    "CompletionToken",
+    "InferenceEngine",
+    "KVCache",
+    "Sampler",
+    "SamplingSettings",
+    "StopReason",
+    "next_token_probabilities",
+]

@@ -1,0 +1,254 @@
+"""The inference engine: runs the model over input tokens and hands out completion tokens.
+
+It knows the model, the tokenizer and the sampler, and nothing of training, interpretability or screens.
+One rule for each edge: a prompt is put after `start_ids`; an empty prompt is refused; a prompt that does not
+leave room for one token is refused; a completion that fills the context stops with reason "context".
+
+Reading order: prefill and decode_step (the two halves of inference), stream, complete, complete_batch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from llm101.inference.completion import Alternative, Completion, CompletionToken, Rules, ShownText, StopReason
+from llm101.inference.kv_cache import KVCache
+from llm101.inference.sampling import Sampler, SamplingSettings
+from llm101.model import Transformer
+
+if TYPE_CHECKING:
+    from llm101.tokenizer import Tokenizer
+
+Cancel = threading.Event | Callable[[], bool] | None
+"""How a reader can end a completion early: an Event that gets set, or a function that comes to say True."""
+
+
+class InferenceEngine:
+    """Puts a model and its tokenizer to work.
+
+    Args:
+        model: a Transformer, on any device.
+        tokenizer: the one it was trained with.
+        start_ids: ids put before every text. Left out: the tokenizer's <|endoftext|>, because a model trained on
+            "<|endoftext|> story <|endoftext|> story ..." has learned that a text begins after it.
+        end_ids: tokens that end a completion. Left out: the tokenizer's <|endoftext|>.
+
+    Raises:
+        ValueError: the tokenizer has more tokens than the model.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        *,
+        start_ids: Sequence[int] | None = None,
+        end_ids: Sequence[int] | None = None,
+    ) -> None:
+        if tokenizer.vocab_size > model.config.vocab_size:
+            raise ValueError(
+                f"the tokenizer has {tokenizer.vocab_size} tokens and the model only {model.config.vocab_size}: "
+                "load the tokenizer that belongs to this model"
+            )
+        end_id = () if tokenizer.end_id is None else (tokenizer.end_id,)
+        self.model, self.tokenizer = model, tokenizer
+        self.start_ids = list(end_id if start_ids is None else start_ids)
+        self.end_ids = frozenset(end_id if end_ids is None else end_ids)
+        self.kv_cache = self.new_cache()
+
+    def new_cache(self, batch: int = 1) -> KVCache:
+        """An empty KV cache that fits the model."""
+        p = self.model.lm_head.weight
+        return KVCache(self.model.config, batch, dtype=p.dtype, device=p.device)
+
+    def prompt_ids(self, prompt: str | Sequence[int]) -> list[int]:
+        """Input tokens of a prompt: `start_ids` and the text's ids, or the ids given, checked.
+
+        Raises:
+            ValueError: the prompt is empty, does not fit the context, or holds an id that the model does not have.
+        """
+        ids = [*self.start_ids, *self.tokenizer.encode(prompt)] if isinstance(prompt, str) else list(prompt)
+        if not prompt or not ids:
+            raise ValueError(
+                "the prompt is empty: give it a few words, or engine.start_ids to let the model begin by itself"
+            )
+        self._check_ids(ids)
+        limit = self.model.config.context_length
+        if len(ids) >= limit:
+            raise ValueError(
+                f"the prompt has {len(ids)} tokens; the model's context is {limit}, and one must stay free "
+                "for the completion: shorten the prompt"
+            )
+        return ids
+
+    def prefill(self, token_ids: Sequence[int], kv_cache: KVCache | None = None) -> Tensor:
+        """Read input tokens all at once; the first half of inference, limited by arithmetic.
+
+        Args:
+            token_ids: at least one id. Without a cache of your own, `engine.kv_cache` starts anew with them.
+            kv_cache: continue this one instead.
+
+        Returns:
+            logits [vocab_size] of the token that comes next.
+
+        Raises:
+            ValueError: no ids, unknown ids, or more than the context holds.
+        """
+        if not token_ids:
+            raise ValueError("there are no token ids to read: give at least one")
+        self._check_ids(token_ids)
+        if kv_cache is None:
+            kv_cache = self.kv_cache = self.new_cache()
+        return self._forward(token_ids, kv_cache)
+
+    def decode_step(self, token_id: int, kv_cache: KVCache | None = None) -> Tensor:
+        """Read one more token; the second half of inference, limited by memory bandwidth.
+
+        Returns:
+            logits [vocab_size] of the token that comes after it.
+
+        Raises:
+            ValueError: an unknown id, or a full context.
+        """
+        self._check_ids((token_id,))
+        return self._forward((token_id,), self.kv_cache if kv_cache is None else kv_cache)
+
+    @torch.no_grad()
+    def _forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
+        ids = torch.tensor([list(token_ids)], device=kv_cache.keys.device)
+        return self.model(ids, kv_cache, last_only=True)[0, -1]
+
+    def _check_ids(self, token_ids: Sequence[int]) -> None:
+        vocab_size = self.model.config.vocab_size
+        for i in token_ids:
+            if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < vocab_size:
+                raise ValueError(f"token ids are whole numbers from 0 to {vocab_size - 1}, got {i!r}")
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        n_alternatives: int = 0,
+        cancel: Cancel = None,
+    ) -> Iterator[CompletionToken]:
+        """Completion tokens, each as soon as it is made.
+
+        Args:
+            prompt: a text, which is put after `start_ids`, or token ids, which are taken as they are.
+            max_tokens: at least 1.
+            temperature, top_k, top_p, min_p, seed: see SamplingSettings.
+            stop: texts that end the completion; they are never shown.
+            n_alternatives: how many of the likeliest next tokens to report with each token.
+            cancel: an Event, or a function that says True, looked at between tokens: the stream just ends.
+
+        Raises:
+            ValueError: at once, not at the first token: a setting out of range, or a prompt that prompt_ids refuses.
+        """
+        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop, n_alternatives)
+        ids = self.prompt_ids(prompt)
+
+        def tokens() -> Iterator[CompletionToken]:
+            kv_cache = self.new_cache()
+            yield from self._decode(self.prefill(ids, kv_cache), kv_cache, rules, cancel)
+
+        return tokens()
+
+    def complete(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        cancel: Cancel = None,
+    ) -> Completion:
+        """The whole completion at once; arguments as for stream.
+
+        Jupyter's own stop button, or Ctrl-C, ends it early and keeps what was made.
+
+        Raises:
+            ValueError: a setting out of range, or a prompt that prompt_ids refuses.
+        """
+        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
+        ids, made = self.prompt_ids(prompt), []
+        start = read = time.perf_counter()
+        try:
+            kv_cache = self.new_cache()
+            logits = self.prefill(ids, kv_cache)
+            read = time.perf_counter()
+            for token in self._decode(logits, kv_cache, rules, cancel):
+                made.append(token)  # one by one, so that an interruption loses nothing
+        except KeyboardInterrupt:
+            pass
+        return Completion.of(made, ids, read - start, time.perf_counter() - read)
+
+    def _decode(self, logits: Tensor, kv_cache: KVCache, rules: Rules, cancel: Cancel) -> Iterator[CompletionToken]:
+        writer = Writer(self, rules)
+        while not _is_cancelled(cancel):
+            token = writer.next_token(logits, kv_cache.length)
+            yield token
+            if token.stop_reason is not None:
+                return
+            logits = self._forward((token.id,), kv_cache)
+
+
+class Writer:
+    """Writes one text: takes a token from each step's logits and knows when the text is over."""
+
+    def __init__(self, engine: InferenceEngine, rules: Rules) -> None:
+        self._engine, self._rules, self._n_made = engine, rules, 0
+        self._sampler, self._shown = Sampler(rules.sampling), ShownText(rules.stop)
+
+    def next_token(self, logits: Tensor, length: int) -> CompletionToken:
+        """Take the next token, given logits [vocab_size] after a text of so many tokens."""
+        tokenizer, context_length = self._engine.tokenizer, self._engine.model.config.context_length
+        logits = logits[: tokenizer.vocab_size]  # some models pad their vocabulary
+        token_id = self._sampler.next_id(logits)
+        self._n_made += 1
+        over: StopReason | None = None
+        if token_id in self._engine.end_ids:
+            over = "end"
+        elif self._n_made == self._rules.max_tokens:
+            over = "length"
+        elif length + 1 == context_length:
+            over = "context"
+        text = self._shown.add(b"" if over == "end" else tokenizer.token_bytes(token_id), last=over is not None)
+        logprobs = logits.float().log_softmax(-1)
+        return CompletionToken(
+            id=token_id,
+            text=text,
+            logprob=float(logprobs[token_id]),
+            alternatives=self._alternatives(logprobs),
+            stop_reason="stop" if self._shown.stopped else over,
+        )
+
+    def _alternatives(self, logprobs: Tensor) -> list[Alternative]:
+        n = min(self._rules.n_alternatives, logprobs.shape[0])
+        if n == 0:
+            return []
+        best = logprobs.topk(n)
+        pairs = zip(best.indices.tolist(), best.values.exp().tolist(), strict=True)
+        return [Alternative(i, self._engine.tokenizer.decode([i]), p) for i, p in pairs]
+
+
+def _is_cancelled(cancel: Cancel) -> bool:
+    if cancel is None:
+        return False
+    return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()

@@ -1,0 +1,130 @@
+"""The KV cache: keys and values of the tokens so far, so that each new token costs one token's work.
+
+It knows nothing of the model but its shape. It can be cut back and forked, which is how a reader walks
+back along a text and tries another continuation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from llm101.model import ModelConfig
+
+FIRST_CAPACITY = 64  # positions; doubled whenever they are full, up to the context
+
+
+class KVCache:
+    """Keys and values of every layer, one row per text that is being written.
+
+    `keys` and `values` are [n_layers, batch, n_kv_heads, capacity, d_head]; positions from `length` on
+    are room to grow. `length` moves only when the last layer has appended, so an interrupted forward
+    pass leaves the cache as it was.
+
+    Args:
+        config: the shape of the model that fills it.
+        batch: rows; they are all equally long (shorter texts are padded on their left).
+        dtype, device: those of the model.
+
+    Example:
+        >>> config = ModelConfig(vocab_size=300, d_model=16, n_layers=1, n_heads=2)
+        >>> cache = KVCache(config)
+        >>> k, v = cache.append(0, torch.zeros(1, 2, 5, 8), torch.zeros(1, 2, 5, 8))
+        >>> cache.length, tuple(k.shape)
+        (5, (1, 2, 5, 8))
+        >>> cache.truncate(3)
+        >>> cache.length
+        3
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch: int = 1,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self._length = config, 0
+        capacity = min(FIRST_CAPACITY, config.context_length)
+        shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.d_head)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros_like(self.keys)
+
+    @property
+    def length(self) -> int:
+        """How many positions it holds."""
+        return self._length
+
+    @property
+    def capacity(self) -> int:
+        """How many positions there is room for without growing."""
+        return self.keys.shape[3]
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the positions held: 2 · n_layers · batch · n_kv_heads · d_head · length · bytes per number."""
+        return 2 * self.keys[:, :, :, : self._length].numel() * self.keys.element_size()
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep one layer's new keys and values.
+
+        Args:
+            layer: 0 to n_layers - 1, in that order within a forward pass.
+            k, v: [batch, n_kv_heads, seq, d_head].
+
+        Returns:
+            All keys and all values of that layer, [batch, n_kv_heads, length + seq, d_head]: views, not copies.
+        """
+        end = self._length + k.shape[2]
+        self.reserve(end)
+        self.keys[layer, :, :, self._length : end] = k
+        self.values[layer, :, :, self._length : end] = v
+        if layer == self.config.n_layers - 1:
+            self._length = end
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def reserve(self, length: int) -> None:
+        """Make room for that many positions; what is held stays.
+
+        Raises:
+            ValueError: more than the model's context.
+        """
+        limit = self.config.context_length
+        if length > limit:
+            raise ValueError(f"{length} tokens do not fit the context of {limit}; shorten the text")
+        if length > self.capacity:
+            capacity = min(max(length, 2 * self.capacity), limit)
+            self.keys, self.values = (_grown(t, capacity, self._length) for t in (self.keys, self.values))
+
+    def truncate(self, length: int) -> None:
+        """Forget everything from position `length` on: walk back along the text.
+
+        Raises:
+            ValueError: length below 0 or above what is held.
+        """
+        if not 0 <= length <= self._length:
+            raise ValueError(f"the cache can be cut back to 0 to {self._length} positions, got {length}")
+        self._length = length
+
+    def fork(self) -> KVCache:
+        """A copy that goes on by itself: the branch of a tree."""
+        return self.select(range(self.keys.shape[1]))
+
+    def select(self, rows: Sequence[int], drop_left: int = 0) -> KVCache:
+        """A copy with only those rows, less the first `drop_left` positions (padding that no row needs)."""
+        copy = KVCache(self.config, len(rows), dtype=self.keys.dtype, device=self.keys.device)
+        copy.reserve(self._length - drop_left)
+        copy._length = self._length - drop_left
+        for mine, theirs in ((self.keys, copy.keys), (self.values, copy.values)):
+            theirs[:, :, :, : copy._length] = mine[:, list(rows), :, drop_left : self._length]
+        return copy
+
+
+def _grown(tensor: Tensor, capacity: int, length: int) -> Tensor:
+    n_layers, batch, n_kv_heads, _, d_head = tensor.shape
+    grown = tensor.new_zeros(n_layers, batch, n_kv_heads, capacity, d_head)
+    grown[:, :, :, :length] = tensor[:, :, :, :length]
+    return grown
