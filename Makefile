@@ -1,0 +1,89 @@
+# The book and its tests. `make book` is all that a reader needs; `make help` lists the rest.
+#
+#   make book                    install what is missing, open JupyterLab on the first chapter
+#   make book OPEN=no PORT=8899  the same, without a browser window, on that port
+#   make test                    everything that must pass: lint, tests, chapters, widgets, browser
+#   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel
+#   make bench                   measurements (they assert nothing)
+#   make lint                    ruff and pyright
+
+PORT ?= 8888
+OPEN ?= yes
+VENV ?= .venv
+# PyTorch's own index of CPU-only builds: ~200 MB instead of gigabytes of CUDA. For a build with
+# CUDA, or where that index is not wanted: make book TORCH_INDEX=
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+CHAPTER_TIMEOUT ?= 300
+SLOW_ARGS ?=
+BENCH_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The first Python on this machine that the package supports; name another with PYTHON=...
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+
+.PHONY: help book test lint test-unit test-chapters test-widgets test-browser test-slow bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+book: $(BIN)/.book
+	@$(BIN)/python -m llm101 read --port $(PORT) $(if $(filter no,$(OPEN)),--no-browser)
+
+# Two stamps: pip runs again only when pyproject.toml or constraints.txt has changed.
+$(BIN)/.book: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "llm101 needs Python 3.10 to 3.13 (python.org/downloads, or your package manager); then run make again."; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); } \
+		|| { rm -rf $(VENV); echo "Could not make $(VENV): on Debian and Ubuntu, sudo apt install python3-venv; then run make again."; exit 1; }
+	@echo "Installing PyTorch for the CPU (once)"
+	@$(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/torch/", timeout=5)' "$(TORCH_INDEX)" 2>/dev/null \
+		&& $(PIP) --retries 2 --index-url $(TORCH_INDEX) torch \
+		|| { echo "  from the usual package source, as PyTorch's CPU index cannot be reached"; $(PIP) torch; }
+	@echo "Installing llm101 and JupyterLab (once)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(BIN)/.test: $(BIN)/.book
+	@echo "Installing what the tests need (once)"
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+test: test-lint test-unit test-chapters test-widgets test-browser
+
+.PHONY: test-lint
+test-lint: $(BIN)/.test
+	$(BIN)/ruff check .
+
+lint: test-lint
+	$(BIN)/pyright
+
+test-unit: $(BIN)/.test
+	$(BIN)/python -m pytest
+
+# Each chapter from its first cell to its last, in a kernel of its own.
+test-chapters: $(BIN)/.test
+	@if ls book/*.ipynb >/dev/null 2>&1; then set -x; \
+		$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=$(CHAPTER_TIMEOUT) \
+			--durations=5 $$(ls book/*.ipynb); \
+	else echo "test-chapters: no chapter in book/ yet"; fi
+
+test-widgets:
+	@tests=$$(find tests/widgets -name '*.test.mjs' -o -name '*.test.js' 2>/dev/null); \
+	if [ -z "$$tests" ]; then echo "test-widgets: no test of a widget's JavaScript yet"; \
+	elif ! command -v node >/dev/null; then \
+		echo "test-widgets: SKIPPED, Node.js is missing. Get version 18 or newer from nodejs.org, or: sudo apt install nodejs / brew install node"; \
+	else set -x; node --test $$tests; fi
+
+test-browser: $(BIN)/.test
+	$(BIN)/python -m pytest -m browser tests/browser -rs
+
+test-slow: $(BIN)/.test
+	$(BIN)/python -m pytest -m "slow and not browser" --durations=10 $(SLOW_ARGS)
+
+bench: $(BIN)/.test
+	@$(PIP) --editable '.[bench]' || echo "bench: some comparisons are left out (what they need did not install)"
+	$(BIN)/python -m pytest -m "" tests/benchmarks -s $(BENCH_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

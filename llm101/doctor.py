@@ -1,0 +1,207 @@
+"""Is this machine ready for the book? One check per thing that can be missing, each with its remedy.
+
+It changes nothing, downloads nothing, and does not know how its findings are printed (cli.py).
+A check never raises: what goes wrong while looking is what it found.
+
+Reading order: Check, checks, then one function per check.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+GIB = 2**30
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
+FREE_DISK_BYTES = 1 * GIB
+"""Room for the models and token files that the chapters write."""
+MEMORY_BYTES = 2 * GIB
+"""A chapter stays within 1 GiB; JupyterLab, a browser and the system want their share."""
+STORYTELLER_FOLDER = Path(__file__).parent / "models" / "storyteller"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's report.
+
+    Example:
+        >>> Check("Python", ok=False, found="3.9.2", remedy="install Python 3.10 to 3.13")
+        Check(name='Python', ok=False, found='3.9.2', remedy='install Python 3.10 to 3.13')
+    """
+
+    name: str
+    """What was looked at."""
+    ok: bool
+    """Whether the book can work with what was found."""
+    found: str
+    """What was found, with its unit."""
+    remedy: str = ""
+    """What to do; empty where all is well."""
+
+
+def checks() -> list[Check]:
+    """Look at everything that the book needs, and tell what was found.
+
+    Returns:
+        One Check per thing, always the same ones in the same order, whether or not they are well.
+
+    Example:
+        >>> [check.name for check in checks()]
+        ['Python', 'PyTorch', 'disk', 'memory', 'JupyterLab', 'widgets', 'models']
+    """
+    return [
+        _guarded("Python", check_python),
+        _guarded("PyTorch", check_torch),
+        _guarded("disk", check_disk),
+        _guarded("memory", check_memory),
+        _guarded("JupyterLab", check_jupyterlab),
+        _guarded("widgets", check_widgets),
+        _guarded("models", check_models),
+    ]
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    """A broken installation can fail in any way at all; the report must still be complete."""
+    try:
+        return check()
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {error}", _reinstall(name))
+
+
+def _reinstall(what: str) -> str:
+    return f"install {what} again: run `make book` in the checkout, or `python -m pip install --force-reinstall llm101`"
+
+
+def check_python(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
+    """Python 3.10 to 3.13.
+
+    Example:
+        >>> check_python((3, 9, 2)).ok, check_python((3, 13, 0)).ok
+        (False, True)
+    """
+    ok = OLDEST_PYTHON <= running[:2] <= NEWEST_PYTHON
+    found = ".".join(map(str, running))
+    return Check("Python", ok, found, "" if ok else "install Python 3.10 to 3.13, then make a new environment with it")
+
+
+def check_torch() -> Check:
+    """PyTorch imports, adds two numbers, and says which devices it sees."""
+    try:
+        import torch
+    except ImportError as error:
+        return Check("PyTorch", False, f"does not import ({error})", "python -m pip install torch")
+    if float(torch.ones(2).sum()) != 2.0:
+        return Check("PyTorch", False, f"{torch.__version__} cannot add", _reinstall("PyTorch"))
+    devices = ["CPU"]
+    if torch.cuda.is_available():
+        devices.append(torch.cuda.get_device_name())
+    if torch.backends.mps.is_available():
+        devices.append("MPS")
+    return Check("PyTorch", True, f"{torch.__version__} on {', '.join(devices)} ({torch.get_num_threads()} threads)")
+
+
+def check_disk(folder: Path | None = None, needed_bytes: int = FREE_DISK_BYTES) -> Check:
+    """Free room in the folder where the reader works (default: the current one), and leave to write there."""
+    folder = folder or Path.cwd()
+    free_bytes = shutil.disk_usage(folder).free
+    found = f"{free_bytes / GIB:.1f} GiB free in {folder}"
+    if not os.access(folder, os.W_OK):
+        return Check("disk", False, f"{folder} cannot be written to", "run from a folder of your own, such as your home")
+    if free_bytes < needed_bytes:
+        return Check("disk", False, found, f"free {needed_bytes / GIB:.0f} GiB, or run from a folder on another disk")
+    return Check("disk", True, found)
+
+
+def check_memory(total_bytes: int | None = None) -> Check:
+    """The machine's memory, or the container's limit where that is smaller.
+
+    Example:
+        >>> check_memory(total_bytes=8 * GIB)
+        Check(name='memory', ok=True, found='8.0 GiB', remedy='')
+        >>> check_memory(total_bytes=GIB).ok
+        False
+    """
+    total_bytes = total_bytes or memory_bytes()
+    if total_bytes is None:
+        return Check("memory", True, "unknown on this system")
+    ok = total_bytes >= MEMORY_BYTES
+    remedy = "" if ok else f"close other programs, or use a machine with {MEMORY_BYTES / GIB:.0f} GiB or more"
+    return Check("memory", ok, f"{total_bytes / GIB:.1f} GiB", remedy)
+
+
+def memory_bytes() -> int | None:
+    """How much memory processes here can use, in bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        return _windows_memory_bytes()
+    try:
+        total_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    try:  # a container's limit (cgroup v2): a number, or "max"
+        return min(total_bytes, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return total_bytes
+
+
+def _windows_memory_bytes() -> int | None:
+    """Windows has no sysconf. This call fills in KiB; it needs no structure and no package.
+
+    Source: https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getphysicallyinstalledsystemmemory
+    """
+    kib = ctypes.c_ulonglong()
+    if not ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kib)):  # pyright: ignore
+        return None
+    return kib.value * 1024
+
+
+def check_jupyterlab() -> Check:
+    """JupyterLab 4 and the Python kernel are installed in this very environment."""
+    try:
+        jupyterlab, ipykernel = version("jupyterlab"), version("ipykernel")
+    except PackageNotFoundError as error:
+        return Check("JupyterLab", False, f"{error.name} is not installed", "python -m pip install jupyterlab")
+    ok = int(jupyterlab.split(".")[0]) >= 4
+    remedy = "" if ok else "python -m pip install --upgrade jupyterlab"
+    return Check("JupyterLab", ok, f"{jupyterlab}, ipykernel {ipykernel}", remedy)
+
+
+def check_widgets() -> Check:
+    """The two front-end extensions that draw widgets lie where JupyterLab looks for them. No Node.js is needed."""
+    from jupyter_core.paths import jupyter_path
+
+    folders = [Path(folder) for folder in jupyter_path("labextensions")]
+    extensions = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets"}
+    missing = [
+        package
+        for extension, package in extensions.items()
+        if not any((folder / extension / "package.json").is_file() for folder in folders)
+    ]
+    if missing:
+        install = f"python -m pip install --force-reinstall {' '.join(missing)}"
+        return Check("widgets", False, f"front end of {' and '.join(missing)} is missing", install)
+    return Check("widgets", True, f"anywidget {version('anywidget')}, ipywidgets {version('ipywidgets')}")
+
+
+def check_models(folder: Path = STORYTELLER_FOLDER) -> Check:
+    """The model that comes with the book is there and opens: its shape, numbers and tokenizer."""
+    from llm101.model_folder import ModelFolderError, load_transformer
+    from llm101.parameters import ParameterFileError
+    from llm101.tokenizer import Tokenizer, TokenizerError
+
+    restore = "git checkout -- llm101/models" if (folder.parents[2] / ".git").exists() else _reinstall("llm101")
+    if not folder.is_dir():
+        return Check("models", False, f"no folder {folder}", restore)
+    try:
+        model = load_transformer(folder)
+        tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    except (ModelFolderError, ParameterFileError, TokenizerError, OSError) as error:
+        return Check("models", False, str(error), restore)
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    found = f"storyteller: {n_parameters:,} parameters, {tokenizer.vocab_size:,} tokens"
+    return Check("models", True, found)
