@@ -10,6 +10,7 @@ MLP, then the small pieces they stand on (RMSNorm, rotary positions, CapturePoin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -79,8 +80,8 @@ class ModelConfig:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
         if self.d_head % 2:
             raise ValueError(f"d_head must be even, because rotary positions turn pairs of numbers, got {self.d_head}")
-        if not self.rope_theta > 0:
-            raise ValueError(f"rope_theta must be above 0, got {self.rope_theta}")
+        if not 0 < self.rope_theta < math.inf:
+            raise ValueError(f"rope_theta must be a number above 0, got {self.rope_theta}")
         if not 0 < self.norm_eps < 1:
             raise ValueError(f"norm_eps must lie between 0 and 1, got {self.norm_eps}")
         if self.sliding_window is not None and self.sliding_window < 1:
@@ -113,7 +114,7 @@ class ModelConfig:
     @property
     def n_parameters(self) -> int:
         """How many numbers a model of this shape holds; tied embeddings count once."""
-        return sum(torch.Size(shape).numel() for shape in self.tensor_shapes().values())
+        return sum(math.prod(shape) for shape in self.tensor_shapes().values())
 
 
 class KeyValueStore(Protocol):
@@ -207,6 +208,9 @@ class Transformer(nn.Module):
 
 class Decoder(nn.Module):
     """Embedding, the layers, a last normalisation. Its name in a checkpoint is `model`."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -152,7 +152,7 @@ def write_parameters(
         with atomic_file(path) as file:
             file.write(len(header).to_bytes(8, "little") + header)
             for _, tensor in ordered:
-                file.write(memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()))
+                file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     except OSError as error:
         raise ParameterFileError(f"cannot write {path}: {reason(error)}; nothing was changed there") from None
 
