@@ -1,0 +1,150 @@
+"""The command `pretrain`: data in, a model folder out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from llm101.corpus import Progress
+
+SAMPLE_PROMPT = "Once upon a time"
+
+
+def pretrain_options(command: argparse.ArgumentParser) -> None:
+    """What can be chosen on the command line."""
+    add = command.add_argument
+    add("corpus", nargs="+", help="text files, folders, or a hub dataset (owner/name)")
+    add("--out", required=True, metavar="DIR", help="folder for the run and the finished model")
+    add("--valid", nargs="+", default=[], metavar="FILE", help="texts to judge it on; else 2 %% are held back")
+    length = command.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, default=1000, help="how often the parameters move (%(default)s)")
+    length.add_argument("--minutes", type=float, help="train about that long instead")
+    add("--seed", type=int, default=0, help="of the first parameters and the order of the text (%(default)s)")
+    add("--vocab-size", type=int, default=4096, help="tokens in the vocabulary (%(default)s)")
+    add("--context-length", type=int, default=512, help="tokens the model can look at (%(default)s)")
+    add("--d-model", type=int, default=256, help="width of the residual stream (%(default)s)")
+    add("--n-layers", type=int, default=6, help="layers (%(default)s)")
+    add("--n-heads", type=int, default=4, help="attention heads (%(default)s)")
+    add("--n-kv-heads", type=int, default=2, help="key/value heads (%(default)s)")
+    add("--batch-tokens", type=int, default=16_384, help="tokens per step (%(default)s)")
+    add("--short-rows", type=int, default=0, metavar="N", help="rows of N tokens for the first 80 %% of the steps")
+    add("--matrix-lr", type=float, default=0.02, help="learning rate of Muon (%(default)s)")
+    add("--other-lr", type=float, default=0.004, help="learning rate of AdamW (%(default)s)")
+    add("--evaluate-every", type=int, default=100, metavar="N", help="steps between looks at validation (%(default)s)")
+    add("--snapshots", type=int, default=0, metavar="N", help="keep the parameters of N moments (%(default)s)")
+    add("--device", help="cpu, cuda or mps (cuda if there is one, else cpu)")
+    add("--compile", action="store_true", help="let torch.compile fuse the arithmetic; needs a C++ compiler")
+
+
+def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Train, showing loss, speed, time left and a sample; Ctrl-C saves and can be resumed by the same command."""
+    from llm101.model import ModelConfig
+    from llm101.pretraining import Recipe
+    from llm101.pretraining.run import finish, start
+
+    config = ModelConfig(
+        vocab_size=options.vocab_size,
+        d_model=options.d_model,
+        n_layers=options.n_layers,
+        n_heads=options.n_heads,
+        n_kv_heads=options.n_kv_heads,
+        context_length=options.context_length,
+    )
+    recipe = Recipe(
+        steps=options.steps,
+        batch_tokens=options.batch_tokens,
+        short_row_length=options.short_rows,
+        matrix_lr=options.matrix_lr,
+        other_lr=options.other_lr,
+        evaluate_every=options.evaluate_every,
+        snapshots=options.snapshots,
+        seed=options.seed,
+    )
+    run = start(
+        options.corpus,
+        options.out,
+        config,
+        recipe,
+        valid=options.valid,
+        minutes=options.minutes,
+        device=options.device,
+        compile=options.compile,
+        progress=_progress,
+    )
+    first = run.pretrainer.workers.is_first
+    if first:
+        _say(f"{config.n_parameters:,} parameters, {run.pretrainer.train_tokens:,} tokens of text")
+    moment, stopped = None, False
+    try:
+        shown = 0.0
+        for moment in run.pretrainer.moments():
+            if first and (moment.valid or time.monotonic() - shown > 10):
+                _say(_line(moment))
+                if moment.valid:
+                    _say("    " + _sample(run))
+                shown = time.monotonic()
+    except KeyboardInterrupt:
+        stopped = True
+        run.pretrainer.save()
+        _say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
+    evaluations = finish(run)
+    if not first:
+        return None
+    valid = next(iter(evaluations.values()), None)
+    result = {
+        "steps": run.pretrainer.step,
+        "tokens_seen": run.pretrainer.step * run.pretrainer.recipe.batch_tokens,
+        "seconds": round(run.pretrainer.seconds, 1),
+        "train_loss_nats": moment.train_loss_nats if moment else None,
+        "valid_loss_nats": valid.loss_nats if valid else None,
+        "valid_bits_per_byte": valid.bits_per_byte if valid else None,
+        "validation": {name: e.bits_per_byte for name, e in evaluations.items()},
+        "stopped": stopped,
+        "out": options.out,
+    }
+    if not options.json:
+        scores = ", ".join(f"{name} {e.bits_per_byte:.4f}" for name, e in evaluations.items())
+        print(f"wrote {options.out} after {result['steps']} steps; bits per byte: {scores}")
+    return result
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _progress(what: str) -> Progress:
+    last = 0.0
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal last
+        if time.monotonic() - last > 1 or done == total:
+            last = time.monotonic()
+            _say(f"{what}: {done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f}" if total else ""))
+
+    return show
+
+
+def _line(moment: Any) -> str:
+    parts = [
+        f"step {moment.step:,}/{moment.steps:,}",
+        f"loss {moment.train_loss_nats:.3f} nats",
+        f"{moment.tokens_per_second:,.0f} tokens/s",
+        f"{moment.seconds_left / 60:.1f} min left",
+    ]
+    parts += [f"{name} {e.bits_per_byte:.4f} bits/byte" for name, e in (moment.valid or {}).items()]
+    return "  ".join(parts)
+
+
+def _sample(run: Any) -> str:
+    """What the model writes at this point: a seeded sample, the same prompt every time."""
+    from llm101.inference import InferenceEngine
+
+    engine = InferenceEngine(run.pretrainer.model.eval(), run.tokenizer)
+    completion = engine.complete(SAMPLE_PROMPT, max_tokens=40, temperature=0.8, seed=0)
+    run.pretrainer.model.train()
+    return (SAMPLE_PROMPT + completion.text).replace("\n", " ")
+
+
+COMMANDS = (("pretrain", "data in, a model folder out; resumes after any interruption", pretrain_options, pretrain),)

@@ -1,0 +1,275 @@
+"""The corpus: text files, folders or a hub dataset, turned into one long row of token ids on disk.
+
+It knows tokenizers, but nothing of models or training. On disk a corpus is two files: `tokens.bin`, the ids
+as plain 16- or 32-bit whole numbers, and `corpus.json`, what they are. The ids are memory-mapped: a corpus
+larger than memory costs nothing to open.
+
+    <end> first text <end> second text <end> ... last text <end>
+
+Reading order: documents (text from anywhere), Corpus.build, Corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from llm101.tokenizer import END_OF_TEXT, Tokenizer
+
+BATCH_CHARACTERS = 4_000_000
+TEXT_ENDINGS = (".txt", ".md")
+
+Progress = Callable[[int, "int | None"], None]
+"""Called with bytes of text done and, where known, bytes in all."""
+
+
+class CorpusError(ValueError):
+    """Text that cannot be read as a corpus, or a corpus folder that is not one."""
+
+
+def documents(source: str | os.PathLike[str]) -> Iterator[str]:
+    """The texts of one source, one after the other, without holding all of it in memory.
+
+    Args:
+        source: a text file (texts separated by lines `<|endoftext|>`), a folder (all .txt and .md files in it),
+            or the name of a Hugging Face dataset such as `roneneldan/TinyStories` (downloaded; `:valid` or
+            another split may follow; needs the package `datasets`).
+
+    Raises:
+        CorpusError: no such source, or not UTF-8 text.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix in TEXT_ENDINGS and p.is_file())
+        if not files:
+            raise CorpusError(f"no {' or '.join(TEXT_ENDINGS)} files in {path}")
+        for file in files:
+            yield from _file_documents(file)
+    elif path.exists():
+        yield from _file_documents(path)
+    elif str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
+        yield from _hub_documents(str(source))
+    else:
+        raise CorpusError(f"no file or folder {source}; a hub dataset is named owner/name")
+
+
+def _file_documents(path: Path) -> Iterator[str]:
+    separator = END_OF_TEXT
+    rest, offset = "", 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(BATCH_CHARACTERS):
+                chunk += file.readline()  # a line break never falls inside a character
+                if b"\0" in chunk:
+                    raise CorpusError(f"{path} is not text: a zero byte at offset {offset + chunk.index(0):,}")
+                *complete, rest = (rest + chunk.decode("utf-8")).split(separator)
+                yield from filter(None, (text.strip("\r\n") for text in complete))
+                offset += len(chunk)
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path} is not UTF-8 text: an odd byte at offset {offset + error.start:,}") from None
+    except OSError as error:
+        raise CorpusError(f"cannot read {path}: {error.strerror}") from None
+    if text := rest.strip("\r\n"):
+        yield text
+
+
+def _hub_documents(name: str) -> Iterator[str]:
+    try:
+        from datasets import load_dataset  # an optional package, and the only thing here that downloads
+    except ImportError:
+        raise CorpusError(
+            f"no file or folder {name}. If it is a hub dataset, install what reads those: pip install 'llm101[hub]'"
+        ) from None
+    dataset, _, split = name.partition(":")
+    try:
+        rows = load_dataset(dataset, split=split or "train", streaming=True)
+        for row in rows:
+            if not isinstance(row.get("text"), str):
+                raise CorpusError(f"dataset {name} has no column `text`; it has {', '.join(row)}")
+            if text := row["text"].strip("\r\n"):
+                yield text
+    except CorpusError:
+        raise
+    except Exception as error:  # the hub client raises dozens of kinds, from many packages
+        reason = str(error).strip().splitlines()
+        raise CorpusError(f"cannot read dataset {name}: {reason[0] if reason else type(error).__name__}") from None
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What `corpus.json` says about `tokens.bin`."""
+
+    n_tokens: int
+    """Ids in the file, end-of-text tokens included."""
+    n_documents: int
+    n_bytes: int
+    """Bytes of UTF-8 text, without separators: what bits per byte are counted against."""
+    dtype: str
+    """uint16 or uint32, little-endian."""
+    vocab_size: int
+    end_id: int
+    sha256: str
+    """Of tokens.bin, so that a run can tell whether its corpus has changed."""
+    sources: list[str]
+
+
+class Corpus:
+    """Token ids on disk, memory-mapped.
+
+    Example:
+        >>> import tempfile
+        >>> tokenizer = Tokenizer.train(["a cat", "a dog"], 257)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     corpus = Corpus.from_texts(["a cat", "a dog"], tokenizer, folder)
+        ...     print(corpus.facts.n_documents, corpus.facts.n_tokens, corpus.token_ids[:3].tolist())
+        2 13 [256, 97, 32]
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        try:
+            self.facts = CorpusFacts(**json.loads((self.folder / "corpus.json").read_text(encoding="utf-8")))
+            n_bytes = (self.folder / "tokens.bin").stat().st_size
+        except (OSError, ValueError, TypeError) as error:
+            raise CorpusError(f"{self.folder} is not a prepared corpus: {error}") from None
+        if self.facts.dtype not in ("uint16", "uint32"):
+            raise CorpusError(f"{self.folder}: dtype must be uint16 or uint32, got {self.facts.dtype!r}")
+        if n_bytes != self.facts.n_tokens * np.dtype(self.facts.dtype).itemsize:
+            raise CorpusError(f"{self.folder}: tokens.bin has {n_bytes:,} bytes, not {self.facts.n_tokens:,} tokens")
+
+    @cached_property
+    def token_ids(self) -> npt.NDArray[np.integer]:
+        """All ids in order, [n_tokens], read from disk as they are looked at."""
+        return np.memmap(self.folder / "tokens.bin", dtype=np.dtype(self.facts.dtype).newbyteorder("<"), mode="r")
+
+    @cached_property
+    def document_starts(self) -> npt.NDArray[np.int64]:
+        """Where each text starts: the positions of the end-of-text tokens *before* them, [n_documents]."""
+        return np.flatnonzero(self.token_ids == self.facts.end_id)[:-1]
+
+    @classmethod
+    def build(
+        cls,
+        sources: Iterable[str | os.PathLike[str]],
+        tokenizer: Tokenizer,
+        folder: str | os.PathLike[str],
+        progress: Progress | None = None,
+    ) -> Corpus:
+        """Read sources, encode them on two threads, write them to a folder.
+
+        Raises:
+            CorpusError: a source that cannot be read, no text at all, or no room; nothing is left behind then.
+        """
+        sources = [str(source) for source in sources]
+        sizes = [Path(s).stat().st_size if Path(s).is_file() else None for s in sources]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        texts = (text for source in sources for text in documents(source))
+        return cls.from_texts(texts, tokenizer, folder, sources=sources, progress=progress, total=total)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        tokenizer: Tokenizer,
+        folder: str | os.PathLike[str],
+        *,
+        sources: list[str] | None = None,
+        progress: Progress | None = None,
+        total: int | None = None,
+    ) -> Corpus:
+        """Encode texts and write them to a folder; see build."""
+        folder = Path(folder)
+        if tokenizer.end_id is None:
+            raise CorpusError(f"tokenizer {tokenizer.name} has no {END_OF_TEXT} to put between texts")
+        partial = folder.with_name(folder.name + ".partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            facts = _write_tokens(texts, tokenizer, partial / "tokens.bin", sources or [], progress, total)
+            (partial / "corpus.json").write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.replace(folder)
+        except OSError as error:
+            raise CorpusError(f"cannot write the corpus to {folder}: {error.strerror}") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return cls(folder)
+
+    def hold_back(self, share: float, tokenizer: Tokenizer, train: Path, valid: Path) -> tuple[Corpus, Corpus]:
+        """Copy the corpus as two: all but the last part, and the last part, which is then never trained on.
+
+        The cut falls before a text where the last part has a beginning of one, else inside the last text.
+
+        Args:
+            share: of the tokens to hold back, at least.
+            tokenizer: the one it was encoded with; it tells how many bytes each token stands for.
+            train, valid: folders to write.
+        """
+        cut = int(self.facts.n_tokens * (1 - share))
+        before = self.document_starts[np.searchsorted(self.document_starts, cut, side="right") - 1]
+        if before > self.facts.n_tokens * (1 - 2 * share):
+            cut = int(before)
+        parts = []
+        for folder, ids in ((train, self.token_ids[: cut + 1]), (valid, self.token_ids[cut:])):
+            texts = np.split(ids, np.flatnonzero(ids == self.facts.end_id))
+            decoded = (tokenizer.decode([i for i in text.tolist() if i != self.facts.end_id]) for text in texts)
+            parts.append(Corpus.from_texts(filter(None, decoded), tokenizer, folder, sources=self.facts.sources))
+        return parts[0], parts[1]
+
+
+def _write_tokens(
+    texts: Iterable[str],
+    tokenizer: Tokenizer,
+    path: Path,
+    sources: list[str],
+    progress: Progress | None,
+    total: int | None,
+) -> CorpusFacts:
+    dtype = "uint16" if tokenizer.vocab_size <= 2**16 else "uint32"
+    end_id = tokenizer.end_id
+    assert end_id is not None
+    digest = sha256()
+    n_tokens = n_documents = n_bytes = 0
+    with path.open("wb") as file:
+
+        def write(ids: list[int]) -> None:
+            nonlocal n_tokens
+            data = np.asarray(ids, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()
+            digest.update(data)
+            file.write(data)
+            n_tokens += len(ids)
+
+        write([end_id])
+        for batch in _batches(texts):
+            for ids in tokenizer.encode_many(batch):
+                write([*ids, end_id])
+            n_documents += len(batch)
+            n_bytes += sum(len(text.encode("utf-8")) for text in batch)
+            if progress:
+                progress(n_bytes, total)
+        file.flush()
+        os.fsync(file.fileno())
+    if not n_documents:
+        raise CorpusError(f"no text in {', '.join(sources) or 'the corpus'}")
+    return CorpusFacts(n_tokens, n_documents, n_bytes, dtype, tokenizer.vocab_size, end_id, digest.hexdigest(), sources)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,17 @@
+"""Pre-training: data in, parameters out.
+
+    recipe.py      every choice that is not the model's shape or its data
+    rows.py        which stretch of the corpus is seen at which step
+    optimizer.py   how far each parameter moves
+    pretrainer.py  the loop
+    evaluation.py  how well it predicts what it never saw, in bits per byte
+    run_folder.py  what is on disk meanwhile, such that no crash ruins it
+    workers.py     several processes, one model
+"""
+
+from llm101.pretraining.evaluation import Evaluation, evaluate
+from llm101.pretraining.pretrainer import Moment, Pretrainer, PretrainingError
+from llm101.pretraining.recipe import Recipe
+from llm101.pretraining.run_folder import RunFolder, RunFolderError
+
+__all__ = ["Evaluation", "Moment", "Pretrainer", "PretrainingError", "Recipe", "RunFolder", "RunFolderError", "evaluate"]

@@ -1,0 +1,281 @@
+"""Pre-training: read text, guess each next token, move the parameters so that the guess would have been better.
+
+It knows the model, the corpus and the run folder; it does not know who watches. `moments()` yields what
+happened after each step, and a notebook, a widget or the command line shows it, pauses, or stops.
+
+Reading order: Pretrainer.moments (the loop), _gradient (one step's arithmetic), then the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from llm101.corpus import Corpus
+from llm101.model import Transformer
+from llm101.pretraining.evaluation import Evaluation, evaluate
+from llm101.pretraining.optimizer import Optimizer, learning_rate_factor
+from llm101.pretraining.recipe import Recipe
+from llm101.pretraining.rows import ShuffledRows
+from llm101.pretraining.run_folder import RunFolder
+from llm101.pretraining.workers import Workers
+
+
+class PretrainingError(ValueError):
+    """Training that cannot start or cannot go on."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What happened up to a step."""
+
+    step: int
+    """Steps done so far."""
+    steps: int
+    """Steps in all."""
+    tokens_seen: int
+    train_loss_nats: float
+    """Mean loss of the step's tokens before the step, in nats per token."""
+    learning_rate_factor: float
+    """The schedule's share of the full learning rates."""
+    gradient_norm: float
+    """Length of the gradient before clipping."""
+    seconds: float
+    """Training time so far, over all sessions."""
+    tokens_per_second: float
+    """Of this step."""
+    seconds_left: float
+    valid: dict[str, Evaluation] | None = None
+    """Evaluations by name, at the steps that have them."""
+
+
+class Pretrainer:
+    """Trains a model on a corpus.
+
+    Args:
+        model: initialised; trained in place.
+        train: what it learns from.
+        valid: texts by name that it is judged on and never learns from.
+        recipe: how.
+        run_folder: where checkpoints go; without one, nothing is written and an interrupted run is lost.
+        device: "cpu", "cuda" or "mps"; CUDA if there is one, else the CPU.
+        compile: let torch.compile fuse the arithmetic; where that fails, the plain way is taken.
+        checkpoint_seconds: how much work a crash may cost at most.
+
+    Raises:
+        PretrainingError: the corpus has other tokens than the model, or the device is not there.
+        CorpusError: the corpus is smaller than one row.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        train: Corpus,
+        valid: dict[str, Corpus] | None,
+        recipe: Recipe,
+        run_folder: RunFolder | None = None,
+        *,
+        device: str | None = None,
+        compile: bool = False,
+        checkpoint_seconds: float = 120.0,
+    ) -> None:
+        for corpus in (train, *(valid or {}).values()):
+            if corpus.facts.vocab_size > model.config.vocab_size:
+                raise PretrainingError(
+                    f"{corpus.folder} has token ids up to {corpus.facts.vocab_size - 1}, "
+                    f"the model's vocabulary ends at {model.config.vocab_size - 1}"
+                )
+        self.device = choose_device(device)
+        self.workers = Workers.join(self.device)
+        self.model, self.recipe, self.valid = model.to(self.device), recipe, valid or {}
+        self.run_folder = run_folder if self.workers.is_first else None
+        self.optimizer = Optimizer(
+            model, recipe.matrix_lr, recipe.other_lr, recipe.weight_decay, muon=recipe.muon
+        )
+        self.bfloat16 = bfloat16_pays(self.device, model.config.d_model)
+        self.checkpoint_seconds = checkpoint_seconds
+        self.step, self.seconds, self.train_tokens = 0, 0.0, train.facts.n_tokens
+        context_length = model.config.context_length
+        short = min(recipe.short_row_length or context_length, context_length)
+        self.short_steps = round(recipe.steps * recipe.short_rows_fraction) if short < context_length else 0
+        self._rows = {length: ShuffledRows(train, length, recipe.seed) for length in {short, context_length}}
+        self._short, self._long = self._rows[short], self._rows[context_length]
+        self._loss: Callable[[Tensor, Tensor], Tensor] = self._plain_loss
+        if compile:
+            self._loss = torch.compile(self._plain_loss, dynamic=False)
+        self._resume()
+
+    def moments(self) -> Iterator[Moment]:
+        """Train until the recipe's last step; yields after every step.
+
+        Leaving the loop early, by `break` or by an interruption, loses nothing: what was done is in the model,
+        and in the run folder once `save()` is called. Calling moments() again goes on.
+        """
+        self.model.train()
+        if self.step == 0:
+            self._snapshot()
+        last_save = time.monotonic()
+        while self.step < self.recipe.steps:
+            began = time.perf_counter()
+            factor = learning_rate_factor(
+                self.step,
+                self.recipe.steps,
+                min(self.recipe.warmup_steps, self.recipe.steps // 10),
+                round(self.recipe.steps * self.recipe.decay_fraction),
+            )
+            loss, gradient_norm = self._gradient()
+            if not math.isfinite(loss):
+                raise PretrainingError(
+                    f"the loss became {loss} at step {self.step}; a lower learning rate would help "
+                    f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
+                )
+            self.optimizer.step(factor)
+            self.step += 1
+            step_seconds = time.perf_counter() - began
+            self.seconds += step_seconds
+            moment = Moment(
+                step=self.step,
+                steps=self.recipe.steps,
+                tokens_seen=self.step * self.recipe.batch_tokens,
+                train_loss_nats=loss,
+                learning_rate_factor=factor,
+                gradient_norm=gradient_norm,
+                seconds=self.seconds,
+                tokens_per_second=self.recipe.batch_tokens / step_seconds,
+                seconds_left=self.seconds / self.step * (self.recipe.steps - self.step),
+                valid=self._evaluations(),
+            )
+            self._log(moment)
+            self._snapshot()
+            if time.monotonic() - last_save > self.checkpoint_seconds or self.step == self.recipe.steps:
+                self.save()
+                last_save = time.monotonic()
+            yield moment
+
+    def _gradient(self) -> tuple[float, float]:
+        """Read one batch and leave its mean gradient in the parameters; returns its loss and the gradient's length."""
+        rows, first = (self._short, self.step) if self.step < self.short_steps else (self._long, self.step - self.short_steps)
+        n_rows = max(self.recipe.batch_tokens // rows.row_length, self.workers.count)
+        batch = torch.from_numpy(rows.take(first * n_rows, n_rows))[self.workers.rank :: self.workers.count]
+        micro_batches = batch.to(self.device).split(max(1, self.recipe.micro_batch_tokens // rows.row_length))
+        loss_sum = 0.0
+        with self._arithmetic():
+            for ids in micro_batches:
+                loss = self._loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous()) * (len(ids) / len(batch))
+                loss.backward()
+                loss_sum += loss.detach()
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        mean_loss = torch.as_tensor(loss_sum, device=self.device).reshape(1)
+        self.workers.average([*gradients, mean_loss])
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
+        return mean_loss.item(), norm.item()
+
+    def _plain_loss(self, token_ids: Tensor, targets: Tensor) -> Tensor:
+        logits = self.model(token_ids)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        """bfloat16 where it pays; on a CPU, attention as plain matrix products, which beat torch's fused kernel."""
+        with ExitStack() as stack:
+            if self.device.type == "cpu":
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            # cache_enabled=False: the cache of cast weights would outlive the step that changes them
+            stack.enter_context(
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False)
+            )
+            yield
+
+    def evaluate(self, max_tokens: int | None = None, model: Transformer | None = None) -> dict[str, Evaluation]:
+        """Score the model (or another of its shape) on the validation texts: all of them, or about max_tokens of each."""
+        return {
+            name: evaluate(
+                model or self.model, corpus, max_tokens=max_tokens, workers=self.workers, bfloat16=self.bfloat16
+            )
+            for name, corpus in self.valid.items()
+        }
+
+    def _evaluations(self) -> dict[str, Evaluation] | None:
+        due = self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps
+        if not due or not self.valid:
+            return None
+        return self.evaluate(None if self.step == self.recipe.steps else self.recipe.evaluate_tokens)
+
+    def save(self) -> None:
+        """Write a checkpoint; a run started with the same settings goes on from there, bit for bit."""
+        if self.run_folder is None:
+            return
+        tensors = {f"model|{name}": p for name, p in self.model.named_parameters()}
+        tensors |= {f"optimizer|{name}": t for name, t in self.optimizer.state_tensors().items()}
+        self.run_folder.save_checkpoint(tensors, self.step, {"seconds": self.seconds})
+
+    def _resume(self) -> None:
+        """Take over the last checkpoint, if there is one. Only the first worker has the folder; it tells the others."""
+        checkpoint = self.run_folder.load_checkpoint() if self.run_folder else None
+        if self.workers.count > 1:
+            shared: list[Any] = [checkpoint]
+            torch.distributed.broadcast_object_list(shared)
+            checkpoint = shared[0]
+        if checkpoint is None:
+            return
+        tensors, self.step, facts = checkpoint
+        self.seconds = facts["seconds"]
+        with torch.no_grad():
+            for name, p in self.model.named_parameters():
+                p.copy_(tensors[f"model|{name}"])
+        memory = {n.removeprefix("optimizer|"): t for n, t in tensors.items() if n.startswith("optimizer|")}
+        self.optimizer.load_state_tensors(memory)
+        if self.run_folder:
+            self.run_folder.drop_moments_after(self.step)
+
+    def _log(self, moment: Moment) -> None:
+        if self.run_folder is None:
+            return
+        line = asdict(replace(moment, valid=None))
+        if moment.valid:
+            line["valid"] = {
+                name: {"loss_nats": e.loss_nats, "bits_per_byte": e.bits_per_byte} for name, e in moment.valid.items()
+            }
+        self.run_folder.add_moment(line)
+
+    def _snapshot(self) -> None:
+        if self.run_folder and self.step in self.recipe.snapshot_steps:
+            self.run_folder.save_snapshot(dict(self.model.named_parameters()), self.step)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of that name; CUDA or else the CPU without one. MPS only when asked: its losses differ.
+
+    Raises:
+        PretrainingError: the device is unknown or not there.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name.split(":")[0], False):
+        available = ", ".join(device for device, is_there in there.items() if is_there)
+        raise PretrainingError(f"no device {name!r} here; there is {available}")
+    return torch.device(name)
+
+
+def bfloat16_pays(device: torch.device, d_model: int) -> bool:
+    """Whether bfloat16 is faster than float32: on GPUs that have it, on CPUs that have it and models wide enough.
+
+    Below a width of about 192 the conversions cost a CPU more than the products gain.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        features = torch.cpu.get_capabilities()
+        return d_model >= 192 and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    return False
+

@@ -1,0 +1,72 @@
+"""The recipe: every choice of a training run that is not the model's shape or its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Raises:
+        ValueError: naming the field, the value it got and what would be allowed.
+    """
+
+    steps: int
+    """How often the parameters move."""
+    batch_tokens: int = 16_384
+    """Tokens read per step, over all workers."""
+    micro_batch_tokens: int = 4_096
+    """Tokens put through the model at once; the gradients of a step's micro-batches are added up."""
+    short_row_length: int = 0
+    """Tokens per row at first, below the context length: shorter rows cost less attention. 0: never shorter."""
+    short_rows_fraction: float = 0.8
+    """For which share of the steps."""
+    matrix_lr: float = 0.02
+    """Muon's learning rate, for the matrices inside the layers."""
+    other_lr: float = 0.004
+    """AdamW's, for the embedding and the norms."""
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    """Steps in which the learning rate rises; at most a tenth of all."""
+    decay_fraction: float = 0.6
+    """The share of the steps, at the end, in which the learning rate falls to zero."""
+    gradient_clip: float = 1.0
+    """The gradient is scaled down to this length where it is longer."""
+    muon: bool = True
+    """False: AdamW for everything, at other_lr."""
+    evaluate_every: int = 100
+    """Steps between two looks at the validation text."""
+    evaluate_tokens: int = 65_536
+    """How much of each validation text is scored on the way; all of it at the end."""
+    snapshots: int = 0
+    """How many moments to keep the parameters of, close together at first, further apart later."""
+    seed: int = 0
+    """Of the first parameters and of the order of the text."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_tokens", "micro_batch_tokens", "evaluate_every", "evaluate_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("short_row_length", "warmup_steps", "weight_decay", "snapshots", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("matrix_lr", "other_lr", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("short_rows_fraction", "decay_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
+
+    @property
+    def snapshot_steps(self) -> frozenset[int]:
+        """At which steps the parameters are kept: 0, the last, and evenly spaced on a square-root scale between.
+
+        Example:
+            >>> sorted(Recipe(steps=100, snapshots=5).snapshot_steps)
+            [0, 6, 25, 56, 100]
+        """
+        if self.snapshots < 2:
+            return frozenset()
+        return frozenset(round(self.steps * (i / (self.snapshots - 1)) ** 2) for i in range(self.snapshots))

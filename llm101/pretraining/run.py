@@ -1,0 +1,186 @@
+"""A run from text to model folder: tokenizer, corpus, model, training, the finished files.
+
+It strings the parts of this package together, in the order of the article; `llm101 pretrain` calls it.
+
+Reading order: start, then finish.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llm101.corpus import Corpus, Progress, documents
+from llm101.model import ModelConfig, Transformer
+from llm101.model_folder import save_model
+from llm101.pretraining.evaluation import Evaluation
+from llm101.pretraining.memory import keep_freed_memory
+from llm101.pretraining.pretrainer import Pretrainer, PretrainingError, choose_device
+from llm101.pretraining.recipe import Recipe
+from llm101.pretraining.run_folder import RunFolder
+from llm101.pretraining.workers import Workers
+from llm101.tokenizer import Tokenizer
+
+HELD_BACK = 0.02
+"""The share of the corpus that is kept for validation if no validation text is given."""
+PROBE_STEPS = 3
+"""Steps that are timed to turn minutes into a number of steps; the first of them is warm-up."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that `start` made ready."""
+
+    pretrainer: Pretrainer
+    tokenizer: Tokenizer
+    out: Path
+
+
+def start(
+    sources: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    config: ModelConfig,
+    recipe: Recipe,
+    *,
+    valid: Sequence[str | os.PathLike[str]] = (),
+    minutes: float | None = None,
+    device: str | None = None,
+    compile: bool = False,
+    checkpoint_seconds: float = 120.0,
+    progress: Callable[[str], Progress] | None = None,
+) -> Run:
+    """Make a run ready: lock the folder, train the tokenizer, encode the text, build the model, resume.
+
+    Args:
+        sources: what to learn from; see corpus.documents.
+        out: the folder of the run and, in the end, of the model.
+        config: the model's shape. Its vocab_size is what the tokenizer is trained to.
+        recipe: how to train.
+        valid: texts to judge it on, each by its file name; a part of the corpus is held back if there are none.
+        minutes: train about that long instead of recipe.steps.
+        device, compile, checkpoint_seconds: see Pretrainer.
+        progress: called with what is being done; gives the function that is told how far.
+
+    Raises:
+        RunFolderError, CorpusError, TokenizerError, PretrainingError: each with one clear line.
+    """
+    keep_freed_memory()
+    out = Path(out)
+    workers = Workers.join(choose_device(device))
+    folder = RunFolder(out) if workers.is_first else None
+    try:
+        if folder:
+            _prepare(folder.path, sources, valid, config.vocab_size, progress)
+        workers.wait()
+        tokenizer = Tokenizer.from_file(out / "training" / "tokenizer.json")
+        train = Corpus(out / "training" / "corpus" / "train")
+        judged_on = {path.name: Corpus(path) for path in sorted((out / "training" / "corpus" / "valid").iterdir())}
+        if minutes is not None:
+            recipe = replace(recipe, steps=_steps_in(minutes, config, train, recipe, device, compile, folder))
+        if folder:
+            folder.claim(_settings(config, recipe, train, judged_on))
+        model = Transformer(config).initialise(recipe.seed)
+        pretrainer = Pretrainer(
+            model,
+            train,
+            judged_on,
+            recipe,
+            folder,
+            device=device,
+            compile=compile,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+    except BaseException:
+        if folder:
+            folder.close()
+        raise
+    return Run(pretrainer, tokenizer, out)
+
+
+def finish(run: Run) -> dict[str, Evaluation]:
+    """Score the model on all validation text and write the model folder.
+
+    The model is scored as it will be read: rounded to float16.
+    """
+    pretrainer = run.pretrainer
+    model = pretrainer.model.eval()
+    rounded = Transformer(model.config)
+    rounded.load_state_dict({name: t.half().float() for name, t in model.state_dict().items()})
+    evaluations = pretrainer.evaluate(model=rounded.to(pretrainer.device).eval())
+    if pretrainer.workers.is_first:
+        metadata = {
+            "steps": str(pretrainer.step),
+            "tokens_seen": str(pretrainer.step * pretrainer.recipe.batch_tokens),
+            "seed": str(pretrainer.recipe.seed),
+        }
+        save_model(run.out, model, run.tokenizer, torch.float16, metadata)
+    return evaluations
+
+
+def _prepare(
+    path: Path,
+    sources: Sequence[str | os.PathLike[str]],
+    valid: Sequence[str | os.PathLike[str]],
+    vocab_size: int,
+    progress: Callable[[str], Progress] | None,
+) -> None:
+    """Train the tokenizer and encode the text, unless an earlier start of this run did."""
+    tokenizer_file, corpus = path / "tokenizer.json", path / "corpus"
+    if (corpus / "ready").exists():
+        return
+    shutil.rmtree(corpus, ignore_errors=True)
+    texts = (text for source in sources for text in documents(source))
+    tokenizer = Tokenizer.train(texts, vocab_size, path.parent.name)
+    tokenizer.save(tokenizer_file)
+    if valid:
+        Corpus.build(sources, tokenizer, corpus / "train", progress and progress("encoding the corpus"))
+        for source in valid:
+            Corpus.build([source], tokenizer, corpus / "valid" / Path(source).stem, progress and progress(f"encoding {source}"))
+    else:
+        whole = Corpus.build(sources, tokenizer, corpus / "whole", progress and progress("encoding the corpus"))
+        whole.hold_back(HELD_BACK, tokenizer, corpus / "train", corpus / "valid" / "held_back")
+        shutil.rmtree(corpus / "whole")
+    (corpus / "ready").touch()
+
+
+def _settings(config: ModelConfig, recipe: Recipe, train: Corpus, valid: dict[str, Corpus]) -> dict[str, Any]:
+    return {
+        "model": asdict(config),
+        "recipe": asdict(recipe),
+        "corpus": train.facts.sha256,
+        "validation": {name: corpus.facts.sha256 for name, corpus in valid.items()},
+    }
+
+
+def _steps_in(
+    minutes: float,
+    config: ModelConfig,
+    train: Corpus,
+    recipe: Recipe,
+    device: str | None,
+    compile: bool,
+    folder: RunFolder | None,
+) -> int:
+    """How many steps fit into some minutes: time a few on a model that is thrown away. A resumed run keeps its number."""
+    if minutes <= 0:
+        raise PretrainingError(f"minutes must be above 0, got {minutes}")
+    workers = Workers.join(choose_device(device))
+    if known := workers.total((folder.recipe_steps() or 0) if folder else 0)[0]:  # the first worker tells the others
+        return int(known)
+    probe = Pretrainer(
+        Transformer(config).initialise(0), train, None, replace(recipe, steps=PROBE_STEPS), device=device, compile=compile
+    )
+    moments = probe.moments()
+    next(moments)
+    began = time.perf_counter()
+    for _ in moments:
+        pass
+    step_seconds = (time.perf_counter() - began) / (PROBE_STEPS - 1)
+    return max(1, round(workers.total(minutes * 60 / step_seconds)[0] / workers.count))
