@@ -134,7 +134,8 @@ def nearest_pattern(value: float, dtype: str) -> int:
         raise ValueError(f"a parameter must be a finite number, got {value!r}") from None
     if not math.isfinite(size):
         raise ValueError(f"a parameter must be a finite number, got {value!r}")
-    power = max(math.frexp(size)[1] - 1, 1 - _bias(dtype))
+    lowest_power = 1 - _bias(dtype)
+    power = max(math.frexp(size)[1] - 1, lowest_power) if size else lowest_power
     steps = round(math.ldexp(size, mantissa_bits - power))  # whole steps of 2^(power - mantissa_bits)
     # The hidden 1 of `steps` adds one to the exponent below it, and a mantissa rounded up to 2 carries into it too.
     pattern = ((power + _bias(dtype) - 1) << mantissa_bits) + steps
