@@ -1,0 +1,75 @@
+"""The Binder image, as far as it can be judged without building it: repo2docker renders its recipe offline."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm101.doctor import NEWEST_PYTHON, OLDEST_PYTHON
+from llm101.reading import FIRST_CHAPTER
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="repo2docker and the image's scripts need Unix")
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> str:
+    """What repo2docker would build."""
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(ROOT)]
+    rendered = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return rendered.stdout + rendered.stderr
+
+
+def recorded(tmp_path: Path, script: str, *arguments: str, stand_in: str) -> list[str]:
+    """Run one of the image's scripts where `stand_in` only writes down how it was called."""
+    calls = tmp_path / "calls"
+    program = tmp_path / stand_in
+    program.write_text(f'#!/bin/sh\necho "$0 $*" >> "{calls}"\n', encoding="utf-8")
+    program.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    subprocess.run([ROOT / "binder" / script, *arguments], cwd=ROOT, env={"PATH": path}, check=True, timeout=60)
+    return calls.read_text(encoding="utf-8").replace(f"{tmp_path}/", "").splitlines() if calls.exists() else []
+
+
+def test_the_image_has_a_python_that_the_book_supports(dockerfile: str) -> None:
+    found = re.search(r"environment for python=(\d+)\.(\d+)", dockerfile)
+    assert found, "repo2docker did not say which Python it takes"
+    assert OLDEST_PYTHON <= (int(found[1]), int(found[2])) <= NEWEST_PYTHON
+
+
+def test_torch_comes_before_the_source_and_the_book_after_it(dockerfile: str) -> None:
+    """What is installed before the source is copied stays cached when only a chapter changes."""
+    steps = ["pip install --no-cache-dir -r \"binder/requirements.txt\"", "COPY --chown=0:0 src/ ${REPO_DIR}/"]
+    steps += ["RUN ./binder/postBuild", 'R2D_ENTRYPOINT="${REPO_DIR}/binder/start"']
+    places = [dockerfile.find(step) for step in steps]
+    assert -1 not in places, f"not in the Dockerfile: {steps[places.index(-1)]}"
+    assert places == sorted(places)
+
+
+def test_the_image_takes_the_tested_torch_without_cuda() -> None:
+    lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    asked = [line for line in lines if line and not line.startswith("#")]
+    tested = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
+    assert asked == ["--index-url https://download.pytorch.org/whl/cpu", *tested]
+
+
+def test_after_the_build_the_book_is_installed_from_the_copied_source(tmp_path: Path) -> None:
+    calls = recorded(tmp_path, "postBuild", stand_in="python")
+    assert calls == [
+        "python -m pip install --no-cache-dir --constraint constraints.txt --editable .",
+        "python -m llm101 models",
+    ]
+
+
+def test_the_image_opens_at_the_first_chapter(tmp_path: Path) -> None:
+    (call,) = recorded(tmp_path, "start", "jupyter", "notebook", "--ip", "0.0.0.0", stand_in="jupyter")
+    assert call.startswith("jupyter notebook --ip 0.0.0.0 ")
+    assert f"--ServerApp.default_url=/lab/tree/book/{FIRST_CHAPTER}" in call.split()
+
+
+def test_any_other_command_runs_as_it_is(tmp_path: Path) -> None:
+    assert recorded(tmp_path, "start", "shell", "-c", "true", stand_in="shell") == ["shell -c true"]
