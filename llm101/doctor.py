@@ -112,7 +112,7 @@ def check_disk(folder: Path | None = None, needed_bytes: int = FREE_DISK_BYTES) 
     free_bytes = shutil.disk_usage(folder).free
     found = f"{free_bytes / GIB:.1f} GiB free in {folder}"
     if not os.access(folder, os.W_OK):
-        return Check("disk", False, f"{folder} cannot be written to", "run from a folder of your own, such as your home")
+        return Check("disk", False, f"{folder} cannot be written to", "run from a folder of your own")
     if free_bytes < needed_bytes:
         return Check("disk", False, found, f"free {needed_bytes / GIB:.0f} GiB, or run from a folder on another disk")
     return Check("disk", True, found)

@@ -43,7 +43,7 @@ def test_the_image_has_a_python_that_the_book_supports(dockerfile: str) -> None:
 
 def test_torch_comes_before_the_source_and_the_book_after_it(dockerfile: str) -> None:
     """What is installed before the source is copied stays cached when only a chapter changes."""
-    steps = ["pip install --no-cache-dir -r \"binder/requirements.txt\"", "COPY --chown=0:0 src/ ${REPO_DIR}/"]
+    steps = ['pip install --no-cache-dir -r "binder/requirements.txt"', "COPY --chown=0:0 src/ ${REPO_DIR}/"]
     steps += ["RUN ./binder/postBuild", 'R2D_ENTRYPOINT="${REPO_DIR}/binder/start"']
     places = [dockerfile.find(step) for step in steps]
     assert -1 not in places, f"not in the Dockerfile: {steps[places.index(-1)]}"
