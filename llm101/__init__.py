@@ -1,0 +1,66 @@
+"""llm101: open, run, take apart and rebuild a large language model.
+
+The folder is the article's flowchart:
+
+    parameters.py        one file of numbers
+    model.py             the parameters put to work
+    tokenizer.py         text <-> token ids            (bpe.py: how a tokenizer is learned)
+    inference/           input tokens in, completion tokens out
+    corpus.py            text -> token ids on disk
+    pretraining/         data in, parameters out
+    diagrams.py          the flowchart itself
+    library.py           load("storyteller") -> LanguageModel
+    models/storyteller/  the model that comes with the book
+    cli.py               the command line
+
+Importing llm101 is quick: each name below is looked up when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm101.corpus import Corpus
+    from llm101.inference import InferenceEngine
+    from llm101.library import LanguageModel, known_models, load
+    from llm101.model import ModelConfig, Transformer
+    from llm101.parameters import ParameterFile
+    from llm101.tokenizer import Tokenizer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Corpus": "llm101.corpus",
+    "InferenceEngine": "llm101.inference",
+    "LanguageModel": "llm101.library",
+    "ModelConfig": "llm101.model",
+    "ParameterFile": "llm101.parameters",
+    "Tokenizer": "llm101.tokenizer",
+    "Transformer": "llm101.model",
+    "known_models": "llm101.library",
+    "load": "llm101.library",
+}
+
+__all__ = [
+    "Corpus",
+    "InferenceEngine",
+    "LanguageModel",
+    "ModelConfig",
+    "ParameterFile",
+    "Tokenizer",
+    "Transformer",
+    "known_models",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'llm101' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -39,17 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], Any] = options.run
     try:
         result = run(options)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stdout = None  # or Python would complain at exit that it cannot flush
+        return 0
     except (ValueError, OSError) as error:
         print(f"llm101: {_one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("llm101: interrupted", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        return 0
     if options.json and result is not None:
         print(json.dumps(result, ensure_ascii=False))
-    return 0
+    return getattr(options, "exit_code", 0)
 
 
 def _one_line(error: Exception) -> str:

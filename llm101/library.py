@@ -1,0 +1,166 @@
+"""The library of models: a name or a path in, a model that is ready to read and write out.
+
+It knows where models lie and how their parts are put together, and nothing of how the parts work. Nothing is
+downloaded unless the reader names a model of the Hugging Face hub.
+
+Reading order: load, LanguageModel, known_models.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tiktoken
+
+from llm101.inference import Completion, CompletionToken, InferenceEngine
+from llm101.model import Transformer
+from llm101.model_folder import find_parameters, load_transformer, read_config
+from llm101.parameters import ParameterFile
+from llm101.tokenizer import Tokenizer
+
+
+class ModelNotFoundError(ValueError):
+    """No model of that name or at that path."""
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """One model that `load` knows by name."""
+
+    name: str
+    path: Path
+    origin: str
+    """Where it comes from, in a few words."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether its file is here."""
+        return (self.path / "config.json").is_file()
+
+    def facts(self) -> dict[str, Any]:
+        """What `llm101 models --json` prints; sizes are None if the file is not here."""
+        parameters = parameter_file(self.path) if self.installed else None
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "n_parameters": parameters.n_parameters if parameters else None,
+            "n_bytes": parameters.n_bytes if parameters else None,
+            "dtype": parameters.dtype if parameters else None,
+            "context_length": read_config(self.path).get("max_position_embeddings") if parameters else None,
+            "origin": self.origin,
+            "installed": self.installed,
+        }
+
+
+def known_models() -> list[KnownModel]:
+    """The models that have a name of their own."""
+    bundled = Path(str(resources.files("llm101"))) / "models"
+    return [KnownModel("storyteller", bundled / "storyteller", "trained by this project on synthetic short stories")]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model with everything it needs: one parameter file, a tokenizer, the network, an engine that runs it.
+
+    Example:
+        >>> lm = load("storyteller")
+        >>> lm.complete("Once upon a time", max_tokens=3, temperature=0).text
+        ', there was'
+    """
+
+    name: str
+    path: Path
+    parameters: ParameterFile
+    """The file: names, shapes and every single number. Of a model in several files, the first."""
+    tokenizer: Tokenizer
+    model: Transformer
+    """The network, its parameters as float32."""
+
+    @cached_property
+    def engine(self) -> InferenceEngine:
+        """What turns input tokens into completion tokens."""
+        return InferenceEngine(self.model, self.tokenizer)
+
+    def complete(self, prompt: str | Sequence[int], **settings: Any) -> Completion:
+        """Continue a text; see InferenceEngine.complete."""
+        return self.engine.complete(prompt, **settings)
+
+    def stream(self, prompt: str | Sequence[int], **settings: Any) -> Iterator[CompletionToken]:
+        """Continue a text token by token; see InferenceEngine.stream."""
+        return self.engine.stream(prompt, **settings)
+
+    def __repr__(self) -> str:
+        return f"LanguageModel({self.name!r}, {self.parameters.n_parameters:,} parameters, {self.parameters.path.name})"
+
+
+def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
+    """Open a model.
+
+    Args:
+        name_or_path: the name of a known model ("storyteller"), a folder in Hugging Face's layout, a
+            .safetensors file in such a folder, or a hub id such as "HuggingFaceTB/SmolLM2-135M" (downloaded
+            by the package huggingface_hub, which has to be installed).
+
+    Raises:
+        ModelNotFoundError: no such model; the message lists the known ones.
+        ModelFolderError, ParameterFileError, TokenizerError: a file that is damaged, or a model of another kind.
+    """
+    name, folder, file = _find(name_or_path)
+    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    model = load_transformer(folder, parameters=file)
+    return LanguageModel(name, folder, parameter_file(file or folder), tokenizer, model)
+
+
+def parameter_file(name_or_path: str | os.PathLike[str]) -> ParameterFile:
+    """Only the parameter file of a model (of several, the first); nothing of it is read but the header."""
+    _, folder, file = _find(name_or_path)
+    return ParameterFile(file) if file else next(iter(find_parameters(folder).values()))
+
+
+def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
+    """Only the tokenizer: of a model, as for `load`, or one of tiktoken's by name, such as "o200k_base"."""
+    if str(name_or_path) in tiktoken.list_encoding_names():
+        return Tokenizer.from_tiktoken(str(name_or_path))
+    return Tokenizer.from_file(_find(name_or_path)[1] / "tokenizer.json")
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path, Path | None]:
+    """The model's name, its folder and, if the reader named one, its parameter file."""
+    text, path = str(name_or_path), Path(name_or_path)
+    for known in known_models():
+        if text == known.name:
+            return text, known.path, None
+    if path.is_dir():
+        return path.resolve().name, path, None
+    if path.is_file():
+        return path.stem, path.parent, path
+    if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
+        return text, _download(text), None
+    names = [known.name for known in known_models()]
+    close = difflib.get_close_matches(text, names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ModelNotFoundError(
+        f"no model {text!r}: {hint}known models are {', '.join(names)}; "
+        "or give a folder, a .safetensors file, or a hub id like owner/name"
+    )
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download  # an optional package, and the only thing here that downloads
+    except ImportError:
+        raise ModelNotFoundError(
+            f"no folder {hub_id}. If it is a hub model, install what downloads those: pip install 'llm101[hub]'"
+        ) from None
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors"]))
+    except Exception as error:  # the hub client raises dozens of kinds, from many packages
+        reason = str(error).strip().splitlines()
+        raise ModelNotFoundError(f"cannot get {hub_id}: {reason[0] if reason else type(error).__name__}") from None
