@@ -14,7 +14,7 @@ def read_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", nargs="?", help="where the chapters go, if llm101 was installed (./llm101-book)")
     command.add_argument("--chapter", default=reading.FIRST_CHAPTER, help="which notebook to open (%(default)s)")
     command.add_argument("--port", type=int, default=8888, help="port on this machine (%(default)s)")
-    command.add_argument("--no-open", action="store_true", help="start the server without a browser window")
+    command.add_argument("--no-browser", action="store_true", help="start the server without a browser window")
     command.add_argument("--copy-only", action="store_true", help="make the folder ready and start nothing")
 
 
@@ -25,7 +25,7 @@ def read(options: argparse.Namespace) -> dict[str, Any] | None:
         if not options.json:
             print(f"the book is in {book.folder}")
         return {"folder": str(book.folder), "chapters": book.chapters}
-    reading.read_book(options.folder, options.chapter, options.port, not options.no_open)
+    reading.read_book(options.folder, options.chapter, options.port, not options.no_browser)
     return None
 
 
