@@ -200,7 +200,7 @@ class Transformer(nn.Module):
         return self
 
     def capture_points(self) -> Iterator[tuple[str, CapturePoint]]:
-        """Every named place where a hook can read or replace what flows, in the order of the flow's code."""
+        """Every named place where a hook can read or replace what flows, in the order in which it gets there."""
         for name, module in self.named_modules():
             if isinstance(module, CapturePoint):
                 yield name.removeprefix("model."), module
@@ -216,9 +216,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = CapturePoint()
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.n_layers))
         self.norm = RMSNorm(config.d_model, config.norm_eps)
-        self.embedding, self.normed = CapturePoint(), CapturePoint()
+        self.normed = CapturePoint()
         cos, sin = rotary_table(config)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -249,11 +250,13 @@ class Layer(nn.Module):
 
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
+        self.resid_pre = CapturePoint()
         self.input_layernorm = RMSNorm(config.d_model, config.norm_eps)
         self.self_attn = Attention(config, index)
+        self.resid_mid = CapturePoint()
         self.post_attention_layernorm = RMSNorm(config.d_model, config.norm_eps)
         self.mlp = MLP(config)
-        self.resid_pre, self.resid_mid, self.resid_post = CapturePoint(), CapturePoint(), CapturePoint()
+        self.resid_post = CapturePoint()
 
     def forward(
         self, residual: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, kv_cache: KeyValueStore | None
