@@ -1,0 +1,206 @@
+"""The real `transformers` opens what we write and computes what we compute, and the other way round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import llm101
+from llm101.model import ModelConfig, Transformer
+from llm101.model_folder import ModelFolderError, load_transformer, read_config, save_model
+from llm101.tokenizer import Tokenizer
+
+transformers = pytest.importorskip("transformers", reason="transformers is not installed; pip install '.[test]'")
+
+STORYTELLER = Path(llm101.__file__).parent / "models" / "storyteller"
+needs_storyteller = pytest.mark.skipif(
+    not (STORYTELLER / "config.json").exists(), reason="llm101/models/storyteller is not there yet"
+)
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64, "bos_token_id": None, "eos_token_id": None,
+}  # fmt: skip
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", {}),
+    "llama tied": ("LlamaConfig", {"tie_word_embeddings": True, "rms_norm_eps": 1e-5}),
+    "llama other base": ("LlamaConfig", {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
+    "llama full heads": ("LlamaConfig", {"num_key_value_heads": 4, "head_dim": 16}),
+    "mistral": ("MistralConfig", {"sliding_window": None}),
+    "mistral window": ("MistralConfig", {"sliding_window": 7, "head_dim": 12}),
+    "qwen2": ("Qwen2Config", {"tie_word_embeddings": True}),
+    "qwen2 window": ("Qwen2Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0}),
+    "qwen3": ("Qwen3Config", {"head_dim": 16}),
+    "qwen3 window": ("Qwen3Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0}),
+}
+IDS = torch.randint(0, 300, (2, 40), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No progress bars or advice among the test results, and no gradients."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with torch.no_grad():
+        yield
+
+
+def random_model(family: str) -> Any:
+    """A model of transformers whose parameters are all random, norms and biases too."""
+    config_class, changes = FAMILIES[family]
+    config = getattr(transformers, config_class)(**(SIZES | changes))
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return model.eval()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_both_compute_the_same_logits_from_the_same_folder(family: str, tmp_path: Path) -> None:
+    theirs = random_model(family)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_transformer(tmp_path / "theirs")
+    expected = theirs(IDS).logits
+    assert expected.std() > 0.5  # logits that are all alike would prove nothing
+    assert torch.allclose(ours(IDS), expected, atol=1e-4, rtol=0)
+
+    save_model(tmp_path / "ours", ours, dtype=torch.float32)
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    # A Mistral without its window is a Llama, and is saved as one.
+    assert type(again).__name__ == ("LlamaForCausalLM" if family == "mistral" else type(theirs).__name__)
+    assert again.dtype == torch.float32
+    assert torch.equal(again(IDS).logits, expected)
+
+
+def test_the_window_is_shorter_than_the_text_and_matters(tmp_path: Path) -> None:
+    theirs = random_model("mistral window")
+    windowed = theirs(IDS).logits
+    theirs.config.sliding_window = None
+    assert not torch.allclose(theirs(IDS).logits, windowed, atol=1e-2)
+
+
+def test_a_config_of_transformers_4_is_the_same_model(tmp_path: Path) -> None:
+    theirs = random_model("llama other base")
+    theirs.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    rope = config.pop("rope_parameters", None) or {"rope_theta": config["rope_theta"]}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_theta": rope["rope_theta"], "rope_scaling": None}))
+    assert torch.allclose(load_transformer(tmp_path)(IDS), theirs(IDS).logits, atol=1e-4, rtol=0)
+
+
+def test_shards_as_transformers_writes_them_are_read(tmp_path: Path) -> None:
+    theirs = random_model("qwen2")
+    theirs.save_pretrained(tmp_path, max_shard_size="20KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    assert torch.allclose(load_transformer(tmp_path)(IDS), theirs(IDS).logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_files_are_the_same_model_on_both_sides(tmp_path: Path, dtype: torch.dtype) -> None:
+    config = ModelConfig(vocab_size=300, d_model=32, n_layers=2, n_heads=4)
+    save_model(tmp_path, Transformer(config).initialise(seed=0), dtype=dtype)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert theirs.dtype == dtype
+    assert torch.allclose(load_transformer(tmp_path)(IDS), theirs.float()(IDS).logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("config_class", "changes"),
+    [
+        ("LlamaConfig", {"attention_bias": True}),
+        ("LlamaConfig", {"mlp_bias": True}),
+        ("LlamaConfig", {"hidden_act": "gelu"}),
+        ("LlamaConfig", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
+        ("Qwen2Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}),
+        ("Qwen3Config", {"attention_bias": True}),
+        ("GemmaConfig", {}),
+    ],
+)
+def test_what_we_would_compute_wrongly_is_refused(tmp_path: Path, config_class: str, changes: dict[str, Any]) -> None:
+    getattr(transformers, config_class)(**(SIZES | changes)).save_pretrained(tmp_path)
+    with pytest.raises(ModelFolderError, match=r"config.json (asks for|describes)"):
+        load_transformer(tmp_path)
+
+
+TEXTS = ["Once upon a time", " two  spaces\n\nand a line", "naïve café 🙂 don't 12345", "", "<|endoftext|>", "日本語"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tokenizer]:
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer.train(["Once upon a time there was a time for naïve cats. Don't!"] * 9, vocab_size=280)
+    model = Transformer(ModelConfig(vocab_size=280, d_model=32, n_layers=2, n_heads=4)).initialise(seed=0)
+    save_model(folder, model, tokenizer, dtype=torch.float32)
+    return folder, tokenizer
+
+
+def same_ids(folder: Path, ours: Tokenizer) -> None:
+    for theirs in (
+        transformers.AutoTokenizer.from_pretrained(folder),
+        transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json")),
+    ):
+        assert len(theirs) == ours.vocab_size
+        for text in TEXTS:
+            ids = ours.encode(text, allow_special=True)
+            assert theirs(text)["input_ids"] == ids, text
+            assert theirs.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+def test_the_saved_tokenizer_gives_the_same_ids(saved: tuple[Path, Tokenizer]) -> None:
+    same_ids(*saved)
+
+
+def test_generating_stops_at_the_end_token_that_we_wrote(saved: tuple[Path, Tokenizer]) -> None:
+    folder, tokenizer = saved
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    end = tokenizer.end_id
+    assert theirs.generation_config.eos_token_id == end
+    theirs.model.norm.weight.zero_()  # all logits alike, so that the one bias below decides
+    theirs.lm_head = torch.nn.Linear(32, 280)
+    theirs.lm_head.bias[end] = 100.0
+    out = theirs.generate(torch.tensor([[5, 6]]), max_new_tokens=9, do_sample=False, pad_token_id=end)
+    assert out.tolist() == [[5, 6, end]]
+
+
+PROMPTS = [
+    "Once upon a time", "The Golden Gate Bridge is", "Tom and Lily went to the park", "A big dog", "One day, a girl",
+    "The sun was", "In the forest there was", "Hello, said", "Mia had a red ball", "The cat sat on", "It was cold",
+    "Ben's mother", "The Eiffel Tower is", "They played all day and", "The little bird wanted to", "Far away", "He",
+    "Anna looked at the sky", "There was an old man who", "The end of the story",
+]  # fmt: skip
+
+
+def continue_greedily(model: Transformer, ids: list[int], n_tokens: int) -> list[int]:
+    """Without a cache, so that nothing of the inference engine is needed, or trusted, here."""
+    for _ in range(n_tokens):
+        ids = [*ids, int(model(torch.tensor([ids]), last_only=True).argmax())]
+    return ids
+
+
+@needs_storyteller
+def test_the_storyteller_tells_the_same_stories_in_transformers() -> None:
+    ours, tokenizer = load_transformer(STORYTELLER), Tokenizer.from_file(STORYTELLER / "tokenizer.json")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(STORYTELLER).float()
+    theirs.generation_config.eos_token_id = None  # go on for 64 tokens, whatever comes
+    for prompt in PROMPTS:
+        ids = tokenizer.encode(prompt)
+        expected = theirs.generate(torch.tensor([ids]), max_new_tokens=64, do_sample=False, pad_token_id=0)[0]
+        assert len(expected) == len(ids) + 64
+        assert continue_greedily(ours, ids, 64) == expected.tolist(), prompt
+        difference = (ours(expected[None]) - theirs(expected[None]).logits).abs().max()
+        assert difference < 1e-4, prompt
+
+
+@needs_storyteller
+def test_the_storytellers_folder_is_complete_for_transformers() -> None:
+    tokenizer = Tokenizer.from_file(STORYTELLER / "tokenizer.json")
+    same_ids(STORYTELLER, tokenizer)
+    config = read_config(STORYTELLER)
+    assert config["eos_token_id"] == tokenizer.end_id
+    assert config["vocab_size"] == tokenizer.vocab_size
