@@ -1,0 +1,16 @@
+"""The widgets of the book: one folder, one widget.
+
+They import neither torch nor llm101: they take plain values, bytes, or any object with the small
+protocol that each one's docstring names.
+
+    completion_console    CompletionConsole: type a beginning, watch a model on this machine go on
+    system_map            SystemMap: the whole system as a map; each box shows the real object
+    parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
+    still_pictures        what a widget leaves behind where no widget can run
+"""
+
+from llm101_widgets.completion_console import CompletionConsole
+from llm101_widgets.parameter_microscope import ParameterMicroscope
+from llm101_widgets.system_map import SystemMap
+
+__all__ = ["CompletionConsole", "ParameterMicroscope", "SystemMap"]

@@ -1,0 +1,84 @@
+"""CompletionConsole: type a beginning, and watch a language model on this machine go on.
+
+It takes any object whose `stream(prompt, max_tokens=..., temperature=..., seed=...)` yields tokens with a
+`text`, a `logprob` (natural logarithm) and perhaps a `stop_reason`.
+"""
+
+from pathlib import Path
+from threading import Event, Lock, Thread
+from time import perf_counter
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 - 1)}
+
+
+class CompletionConsole(anywidget.AnyWidget):
+    """The page completes in a thread, so that its Stop works; `run()` completes in the cell that calls it."""
+
+    _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
+    # the reader sets, here or in the page
+    prompt, max_tokens = t.Unicode().tag(sync=True), t.Any().tag(sync=True)
+    temperature, seed = t.Any().tag(sync=True), t.Any().tag(sync=True)
+    # the reader reads: the prompt that was completed, [text, logprob] of each token, and how it went
+    completed, tokens, report = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Dict().tag(sync=True)
+    running, error, name = t.Bool().tag(sync=True), t.Unicode().tag(sync=True), t.Unicode().tag(sync=True)
+
+    def __init__(self, model: Any, *, prompt: str = "Once upon a time", max_tokens: int = 80,
+                 temperature: float = 0.8, seed: int = 0, name: str = "") -> None:  # fmt: skip
+        if not callable(getattr(model, "stream", None)):
+            raise ValueError(f"a console needs a model with a stream() method, got {type(model).__name__}")
+        self._model, self._busy, self._stop = model, Lock(), Event()
+        name = name or str(getattr(model, "name", type(model).__name__))
+        super().__init__(name=name, prompt=prompt, max_tokens=max_tokens, temperature=temperature, seed=seed)
+        self.on_msg(lambda _, message, __: Thread(target=self._heard, args=[message], daemon=True).start())
+
+    @t.validate(*LIMITS)
+    def _within_limits(self, proposal: Any) -> Any:
+        name, value, (low, high) = proposal["trait"].name, proposal["value"], LIMITS[proposal["trait"].name]
+        if not isinstance(value, (int, type(low))) or not low <= value <= high:
+            raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
+        return value
+
+    def _heard(self, settings: dict[str, Any]) -> None:
+        """The page sends the four settings to run with, or nothing to stop."""
+        try:
+            for name, value in settings.items():
+                setattr(self, name, value)
+            self.run() if settings else self._stop.set()
+        except Exception as failure:  # a thread has no cell to raise in: the page shows it
+            self.error = str(failure).strip().split("\n")[0] or type(failure).__name__
+
+    def run(self, prompt: str | None = None) -> str:
+        """Complete, and return the completion. Jupyter's own stop button ends it early, and cleanly."""
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("this console is completing already: wait for it, or stop it")
+        tokens, token, times, shown, end = [], None, [perf_counter()], 0.0, "stopped"
+        try:
+            self._stop.clear()
+            self.prompt = self.prompt if prompt is None else prompt
+            if not self.prompt.strip():
+                raise ValueError("the prompt is empty: type a beginning first, such as 'Once upon a time'")
+            self.completed, self.tokens, self.report, self.error, self.running = self.prompt, [], {}, "", True
+            for token in self._model.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
+                tokens.append([token.text, max(-99.0, token.logprob)])  # JSON has no infinity
+                times.append(perf_counter())
+                if times[-1] - shown > 0.04:  # seconds: as often as an eye can follow
+                    self.tokens, shown = list(tokens), times[-1]
+                if self._stop.is_set() or self.comm is None:  # stopped by the reader, or closed
+                    break
+            else:
+                end = getattr(token, "stop_reason", None)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.report = {"first_s": times[:2][-1] - times[0], "all_s": times[-1] - times[0], "end": end}
+            self.tokens, self.running = tokens, False
+            self._busy.release()
+        return "".join(text for text, _ in tokens)
+
+    def __repr__(self) -> str:
+        text = self.completed + "".join(text for text, _ in self.tokens)
+        return f"{self.name} continues: {text}" if text else f"{self.name} waits for a beginning"

@@ -1,0 +1,202 @@
+// CompletionConsole: a beginning to type, and the completion, token by token as the kernel sends it.
+//
+// Reads:  prompt max_tokens temperature seed (the settings), completed tokens report running error name
+// Writes: the four settings, when a run starts or a setting changes between runs
+// Sends:  {prompt, max_tokens, temperature, seed} to start a run, {} to stop it
+
+const PATIENCE_MS = 1500; // how long to wait for the kernel before saying that we wait
+
+/** "43 %", "4.3 %", "< 0.1 %": a probability, from its natural logarithm. */
+export function percent(logprob) {
+  const p = 100 * Math.exp(logprob);
+  if (p < 0.1) return "< 0.1 %";
+  return `${p < 9.95 ? p.toFixed(1) : Math.round(p)} %`;
+}
+
+/** From 0 (the model thought it at least as likely as all others together) to 4 (less than 1 in 100). */
+export function surprise(logprob) {
+  return [0.5, 0.2, 0.05, 0.01].filter((limit) => Math.exp(logprob) < limit).length;
+}
+
+/** Tokens made per second once the first is there; NaN when there is nothing to measure. */
+export function tokensPerSecond(count, { first_s, all_s }) {
+  return all_s > first_s && count > 1 ? (count - 1) / (all_s - first_s) : NaN;
+}
+
+/** What to say below a finished completion. */
+export function summary(count, report, name) {
+  const why = { end: "the text came to its end", length: "as long as allowed", stopped: "stopped by you",
+    context: "the context is full" }[report.end]; // prettier-ignore
+  const speed = tokensPerSecond(count, report);
+  return [
+    `${count} ${count === 1 ? "token" : "tokens"}`,
+    Number.isFinite(speed) ? `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens per second` : "",
+    count ? `the first after ${report.first_s < 0.995 ? `${Math.round(1000 * report.first_s)} ms` : `${report.first_s.toFixed(1)} s`}` : "",
+    why ?? "",
+    `${name}, on this machine`,
+  ].filter(Boolean).join(" · "); // prettier-ignore
+}
+
+/** A token as it can be seen in a list: quoted, with its invisible characters spelled out. */
+export function visible(text) {
+  return text === "" ? "(no text of its own)" : `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
+}
+
+/** A number within the limits of its field; the old one where the reader typed something else. */
+export function clamp(text, { min, max, old, whole }) {
+  const value = Number(text);
+  if (String(text).trim() === "" || !Number.isFinite(value)) return old;
+  return Math.min(max, Math.max(min, whole ? Math.round(value) : value));
+}
+
+function make(tag, className, properties = {}, children = []) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  Object.assign(node, properties);
+  node.append(...children);
+  return node;
+}
+
+function field(label, input, extra = []) {
+  return make("label", "llm101-console-field", {}, [make("span", "", { textContent: label }), input, ...extra]);
+}
+
+function tokenSpan([text, logprob]) {
+  return make("span", `llm101-console-token llm101-console-surprise-${surprise(logprob)}`, {
+    textContent: text,
+    title: `${visible(text)}: ${percent(logprob)}`,
+  });
+}
+
+function legend() {
+  const words = ["50 % or more", "20–50 %", "5–20 %", "1–5 %", "less than 1 %"];
+  const samples = words.map((textContent, level) =>
+    make("span", `llm101-console-token llm101-console-surprise-${level}`, { textContent }));
+  return make("p", "llm101-console-legend", {}, ["The model gave the token a probability of ", ...samples]);
+}
+
+function render({ model, el }) {
+  const prompt = make("textarea", "llm101-console-prompt", { rows: 2, spellcheck: false });
+  const temperature = make("input", "", { type: "range", min: 0, max: 2, step: 0.1 });
+  const temperatureText = make("output", "");
+  const maxTokens = make("input", "", { type: "number", min: 1, max: 4096, step: 1 });
+  const seed = make("input", "", { type: "number", min: 0, max: 4294967295, step: 1 });
+  const go = make("button", "llm101-console-go", { type: "submit" });
+  const again = make("button", "", { type: "button", textContent: "↻ Again", title: "Once more, with the next seed" });
+  const form = make("form", "", {}, [
+    field("Type a beginning, and press Enter", prompt),
+    make("div", "llm101-console-settings", {}, [
+      go, again,
+      field("Temperature", temperature, [temperatureText]), field("Most tokens", maxTokens), field("Seed", seed),
+    ]),
+  ]); // prettier-ignore
+
+  const text = make("p", "llm101-console-text");
+  const status = make("p", "llm101-console-status");
+  status.setAttribute("role", "status");
+  const error = make("p", "llm101-console-error");
+  error.setAttribute("role", "alert");
+  const tinted = make("input", "", { type: "checkbox", checked: true });
+  const list = make("ol", "llm101-console-list");
+  const details = make("details", "", {}, [make("summary", "", { textContent: "Every token in a list" }), list]);
+  const below = make("div", "llm101-console-below", {}, [
+    make("label", "", {}, [tinted, " Show how likely the model found each token"]), legend(), details,
+  ]); // prettier-ignore
+  const root = make("section", "llm101-console", {}, [form, text, error, status, below]);
+  root.setAttribute("aria-label", "Completion console");
+  el.append(root);
+
+  let waiting = 0; // the timer of a request that the kernel has not answered
+
+  const settings = () => ({
+    prompt: prompt.value,
+    max_tokens: clamp(maxTokens.value, { min: 1, max: 4096, old: model.get("max_tokens"), whole: true }),
+    temperature: clamp(temperature.value, { min: 0, max: 2, old: model.get("temperature") }),
+    seed: clamp(seed.value, { min: 0, max: 4294967295, old: model.get("seed"), whole: true }),
+  });
+
+  function showSettings() {
+    prompt.value = model.get("prompt");
+    temperature.value = model.get("temperature");
+    maxTokens.value = model.get("max_tokens");
+    seed.value = model.get("seed");
+    showTemperature();
+  }
+
+  function showTemperature() {
+    const value = Number(temperature.value);
+    temperatureText.textContent = `${value.toFixed(1)}${value === 0 ? ", always the likeliest" : ""}`;
+  }
+
+  function saveSettings() {
+    showTemperature();
+    if (model.get("running")) return; // a run in its thread must be the only one to change the state
+    for (const [name, value] of Object.entries(settings())) model.set(name, value);
+    model.save_changes();
+  }
+
+  function showText() {
+    const tokens = model.get("tokens");
+    const beginning = make("span", "llm101-console-beginning", { textContent: model.get("completed") });
+    const caret = model.get("running") ? [make("span", "llm101-console-caret", { textContent: "▍", ariaHidden: "true" })] : [];
+    text.replaceChildren(beginning, ...tokens.map(tokenSpan), ...caret);
+    text.hidden = !model.get("completed");
+    below.hidden = tokens.length === 0;
+    if (details.open) showList();
+  }
+
+  function showList() {
+    list.replaceChildren(...model.get("tokens").map(([token, logprob]) =>
+      make("li", "", {}, [make("code", "", { textContent: visible(token) }), ` ${percent(logprob)}`]))); // prettier-ignore
+  }
+
+  function showState() {
+    const [running, tokens, report] = [model.get("running"), model.get("tokens"), model.get("report")];
+    clearTimeout(waiting);
+    waiting = 0;
+    go.textContent = running ? "■ Stop" : "▶ Continue";
+    again.disabled = running || !model.get("completed");
+    text.setAttribute("aria-busy", String(running));
+    error.textContent = model.get("error");
+    error.hidden = !model.get("error");
+    const done = "all_s" in report ? summary(tokens.length, report, model.get("name")) : "";
+    status.textContent = running ? `${model.get("name")} is writing, on this machine …` : done;
+    showText();
+  }
+
+  function run() {
+    if (model.get("running") || waiting) return;
+    model.send(settings());
+    waiting = setTimeout(() => {
+      status.textContent = "Waiting for the kernel: it is busy with a cell, or not there (then run this cell first).";
+      waiting = 0;
+    }, PATIENCE_MS);
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (model.get("running")) model.send({});
+    else run();
+  });
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    run();
+  });
+  again.addEventListener("click", () => {
+    seed.value = (settings().seed + 1) % 4294967296;
+    run();
+  });
+  for (const input of [prompt, temperature, maxTokens, seed]) input.addEventListener("change", saveSettings);
+  temperature.addEventListener("input", showTemperature);
+  tinted.addEventListener("change", () => root.classList.toggle("llm101-console-plain", !tinted.checked));
+  details.addEventListener("toggle", showList);
+  for (const name of ["prompt", "max_tokens", "temperature", "seed"]) model.on(`change:${name}`, showSettings);
+  for (const name of ["running", "error", "report", "completed", "name"]) model.on(`change:${name}`, showState);
+  model.on("change:tokens", showText);
+  showSettings();
+  showState();
+  return () => clearTimeout(waiting);
+}
+
+export default { render };

@@ -1,0 +1,186 @@
+// SystemMap: the whole system as a map; each box, when chosen, shows the real object and leads to its chapter.
+//
+// Reads:  boxes (name -> title kind x y width height now sentence facts chapter),
+//         arrows (start end label line), selected
+// Writes: selected
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The box to go to with an arrow key: the nearest one that lies mostly in that direction; itself if there is none. */
+export function neighbour(boxes, from, key) {
+  const [dx, dy] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[key] ?? [0, 0];
+  let [best, bestDistance] = [from, Infinity];
+  for (const [name, box] of Object.entries(boxes)) {
+    const [x, y] = [box.x - boxes[from].x, 2 * (box.y - boxes[from].y)]; // rows lie half as far apart as columns
+    const [ahead, aside] = [x * dx + y * dy, Math.abs(x * dy) + Math.abs(y * dx)];
+    if (ahead > aside && ahead + aside < bestDistance) [best, bestDistance] = [name, ahead + aside];
+  }
+  return best;
+}
+
+/** The start of a text that is too long for a box, with a sign that there is more. */
+export function shorten(text, length) {
+  const letters = Array.from(text.replaceAll(/\s+/g, " "));
+  return letters.length > length ? `${letters.slice(0, length - 1).join("")}…` : letters.join("");
+}
+
+/** What leads into a box and out of it: [{other, label, into}], `other` being the box at the far end. */
+export function connections(arrows, name) {
+  return arrows.flatMap(({ start, end, label }) => {
+    const words = label.replaceAll("\n", " ");
+    if (end === name) return [{ other: start, label: words, into: true }];
+    return start === name ? [{ other: end, label: words, into: false }] : [];
+  });
+}
+
+/** A chapter's path for JupyterLab, from the page's own address; "" anywhere else, where a plain link does. */
+export function labPath(pathname, chapter) {
+  const match = pathname.match(/\/lab(?:\/workspaces\/[^/]+)?\/tree\/(.*)$/);
+  if (!match) return "";
+  return decodeURIComponent(match[1]).split("/").slice(0, -1).concat(chapter).join("/");
+}
+
+/** "01 parameters" for "01_parameters.ipynb". */
+export function chapterTitle(chapter) {
+  return chapter.split("/").pop().replace(/\.\w+$/, "").replaceAll("_", " ");
+}
+
+/** Whether an address stays beside this page: a chapter may, a script or another site may not. */
+export function isRelative(address) {
+  return /^[\w.\-/ ]+$/.test(address) && !address.startsWith("/");
+}
+
+function make(tag, className, textContent = "", children = []) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.textContent = textContent;
+  node.append(...children);
+  return node;
+}
+
+function draw(tag, attributes, textContent = "") {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.textContent = textContent;
+  return node;
+}
+
+function drawArrow({ label, line: [x1, y1, x2, y2] }) {
+  const level = y1 === y2;
+  const head = level ? "l-9,-5v10z" : "l-5,-9h10z";
+  const group = draw("g", { class: "llm101-map-arrow", "aria-hidden": "true" });
+  group.append(
+    draw("line", level ? { x1, y1, x2: x2 - 8, y2 } : { x1, y1, x2, y2: y2 - 8 }),
+    draw("path", { d: `M${x2},${y2}${head}` }),
+  );
+  label.split("\n").forEach((words, row, { length }) => {
+    const place = level
+      ? { x: (x1 + x2) / 2 - 4, y: y1 - 7 + 22 * row, "text-anchor": "middle" }
+      : { x: x1 + 11, y: (y1 + y2) / 2 + 15 * (row - (length - 1) / 2) };
+    group.append(draw("text", place, words));
+  });
+  return group;
+}
+
+function drawBox(box, said) {
+  const { x, y, width, height } = box;
+  const group = draw("g", { class: `llm101-map-box llm101-map-${box.kind}`, role: "button", tabindex: 0, "aria-label": said });
+  group.append(
+    draw("rect", { class: "llm101-map-ring", x: x - 4, y: y - 4, width: width + 8, height: height + 8, rx: box.kind === "thing" ? 18 : 6 }),
+    draw("rect", { class: "llm101-map-body", x, y, width, height, rx: box.kind === "thing" ? 14 : 2 }),
+    draw("text", { class: "llm101-map-title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title),
+    draw("text", { class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 21)),
+  ); // prettier-ignore
+  return group;
+}
+
+function render({ model, el }) {
+  const picture = draw("svg", { class: "llm101-map-picture", viewBox: "-8 -8 604 398", role: "group" });
+  picture.setAttribute("aria-label", "The whole system: choose a box with Tab or the arrow keys, and Enter");
+  const panel = make("div", "llm101-map-panel");
+  panel.setAttribute("aria-live", "polite");
+  const legend = make("p", "llm101-map-legend", "", [
+    make("span", "llm101-map-sample llm101-map-thing", "round"), " something you can look at  ",
+    make("span", "llm101-map-sample llm101-map-doer", "square"), " software that does something",
+  ]); // prettier-ignore
+  const root = make("section", "llm101-map", "", [make("div", "llm101-map-left", "", [picture, legend]), panel]);
+  root.setAttribute("aria-label", "Map of the whole system");
+  el.append(make("div", "llm101-map-frame", "", [root]));
+
+  let nodes = {}; // box name -> its drawing
+  let lines = []; // the arrows' drawings, in the order of `arrows`
+
+  function choose(name, { focus = false } = {}) {
+    model.set("selected", name);
+    model.save_changes();
+    if (focus) nodes[name].focus();
+  }
+
+  function said(name) {
+    const { title, now } = model.get("boxes")[name];
+    return now ? `${title}: ${now}` : title;
+  }
+
+  function drawAll() {
+    const boxes = model.get("boxes");
+    lines = model.get("arrows").map(drawArrow);
+    nodes = Object.fromEntries(Object.entries(boxes).map(([name, box]) => [name, drawBox(box, said(name))]));
+    for (const [name, node] of Object.entries(nodes)) {
+      node.addEventListener("click", () => choose(name));
+      node.addEventListener("keydown", (event) => {
+        if (event.altKey || event.ctrlKey || event.metaKey) return;
+        if (event.key === "Enter" || event.key === " ") choose(name);
+        else if (event.key.startsWith("Arrow")) choose(neighbour(boxes, name, event.key), { focus: true });
+        else return;
+        event.preventDefault();
+        event.stopPropagation(); // or the notebook would take the key for itself
+      });
+    }
+    picture.replaceChildren(...lines, ...Object.values(nodes));
+    showSelected();
+  }
+
+  function showSelected() {
+    const [boxes, arrows, name] = [model.get("boxes"), model.get("arrows"), model.get("selected")];
+    for (const [other, node] of Object.entries(nodes)) node.setAttribute("aria-pressed", String(other === name));
+    lines.forEach((line, i) => {
+      line.classList.toggle("llm101-map-lit", arrows[i].start === name || arrows[i].end === name);
+    });
+    const box = boxes[name];
+    const facts = make("dl", "llm101-map-facts");
+    for (const [label, value] of box.facts) facts.append(make("dt", "", label), make("dd", "", value));
+    const ways = make("ul", "llm101-map-ways");
+    for (const { other, label, into } of connections(arrows, name)) ways.append(way(other, label, into));
+    panel.replaceChildren(
+      make("p", "llm101-map-heading", box.title),
+      make("p", "", box.sentence),
+      ...(box.now ? [make("p", "llm101-map-here", box.now)] : []),
+      facts, ways,
+      ...(isRelative(box.chapter) ? [link(box.chapter)] : []),
+    ); // prettier-ignore
+  }
+
+  function way(other, label, into) {
+    const button = make("button", "", model.get("boxes")[other].title);
+    button.type = "button";
+    button.addEventListener("click", () => choose(other, { focus: true }));
+    return make("li", "", "", into ? [button, ` ${label} →`] : [`→ ${label} `, button]);
+  }
+
+  function link(chapter) {
+    const anchor = make("a", "llm101-map-chapter", `Open chapter ${chapterTitle(chapter)} →`);
+    anchor.href = chapter;
+    const path = labPath(window.location.pathname, chapter);
+    if (path) { // JupyterLab opens what carries these two attributes itself, in a tab of its own
+      anchor.dataset.commandlinkerCommand = "docmanager:open";
+      anchor.dataset.commandlinkerArgs = JSON.stringify({ path });
+    } else anchor.target = "_blank";
+    return anchor;
+  }
+
+  for (const name of ["boxes", "arrows"]) model.on(`change:${name}`, drawAll);
+  model.on("change:selected", showSelected);
+  drawAll();
+}
+
+export default { render };
