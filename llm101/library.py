@@ -17,12 +17,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import tiktoken
-
 from llm101.inference import Completion, CompletionToken, InferenceEngine
 from llm101.model import Transformer
 from llm101.model_folder import find_parameters, load_transformer, read_config
 from llm101.parameters import ParameterFile
+from llm101.ranks import VOCABULARIES
 from llm101.tokenizer import Tokenizer
 
 
@@ -125,8 +124,8 @@ def parameter_file(name_or_path: str | os.PathLike[str]) -> ParameterFile:
 
 
 def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
-    """Only the tokenizer: of a model, as for `load`, or one of tiktoken's by name, such as "o200k_base"."""
-    if str(name_or_path) in tiktoken.list_encoding_names():
+    """Only the tokenizer: of a model, as for `load`, or a well-known one by name, such as "o200k_base"."""
+    if str(name_or_path) in VOCABULARIES:
         return Tokenizer.from_tiktoken(str(name_or_path))
     return Tokenizer.from_file(_find(name_or_path)[1] / "tokenizer.json")
 

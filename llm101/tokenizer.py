@@ -166,6 +166,25 @@ class Tokenizer:
 
         return read_tokenizer_file(Path(path))
 
+    @classmethod
+    def from_tiktoken(cls, name: str) -> Tokenizer:
+        """A well-known model's tokenizer, from the files that come with this package (see llm101.ranks).
+
+        Args:
+            name: gpt2, r50k_base, p50k_base, cl100k_base (GPT-4) or o200k_base (GPT-4o), as tiktoken calls them;
+                or one by other makers: qwen2.5, tekken (Mistral).
+
+        Raises:
+            TokenizerError: another name; the message lists those that are known.
+
+        Example:
+            >>> Tokenizer.from_tiktoken("o200k_base").encode("Once upon a time")
+            [18049, 7557, 261, 1058]
+        """
+        from llm101.ranks import published_tokenizer
+
+        return published_tokenizer(name)
+
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"
 
