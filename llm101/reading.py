@@ -175,12 +175,20 @@ def jupyterlab_command(
         raise BookError(f"no chapter {chapter!r} in {folder}: the chapters are {', '.join(Book(folder).chapters)}")
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
     command += [f"--ServerApp.root_dir={folder.resolve()}", f"--LabApp.default_url=/lab/tree/{chapter}"]
-    command += ["--LabApp.news_url=None"]  # no question about news, so nothing is ever fetched
     if not open_browser:
         command.append("--ServerApp.open_browser=False")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; Jupyter asks to be told that it is meant
         command.append("--ServerApp.allow_root=True")
     return command
+
+
+def jupyterlab_environment() -> dict[str, str]:
+    """This process's environment, with the book's defaults for JupyterLab: it does not ask about news.
+
+    They stand in llm101/jupyter/labconfig/; what the reader has set there goes before them.
+    """
+    paths = [str(PACKAGE_FOLDER / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
 
 
 def start_jupyterlab(command: list[str]) -> int:
@@ -189,7 +197,7 @@ def start_jupyterlab(command: list[str]) -> int:
     Ctrl-C reaches JupyterLab by itself, which then asks whether to stop: wait for that answer. A request to
     end this program is passed on, so that no server stays behind.
     """
-    with subprocess.Popen(command) as server:
+    with subprocess.Popen(command, env=jupyterlab_environment()) as server:
         before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             while True:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -154,6 +155,13 @@ def test_an_unknown_chapter_is_refused_with_the_list_of_chapters(package: Path) 
 def test_a_port_out_of_range_is_refused(package: Path, port: int) -> None:
     with pytest.raises(reading.BookError, match=f"port is {port}: it must be 1 to 65535"):
         reading.jupyterlab_command(package / "_book", port=port)
+
+
+def test_jupyterlab_gets_the_books_defaults_and_then_the_readers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/mine")
+    ours, mine = reading.jupyterlab_environment()["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert (Path(ours) / "labconfig" / "default_setting_overrides.json").is_file()
+    assert mine == "/mine"
 
 
 def test_the_servers_exit_status_comes_back() -> None:
