@@ -111,7 +111,8 @@ def _script(
         label = "<br>".join(_as_label(line) for line in lines)
         nodes[name] = Node(name, label, shape="round-edge", styles=[_HERE] if name == here else [])
     links = [Link(nodes[start], nodes[end], message=_as_label(label)) for (start, end), label in arrows.items()]
-    return FlowChart(title, list(nodes.values()), links, orientation="LR").script
+    orientation = "TB" if len(names) > 4 else "LR"  # side by side, the whole system would be too small to read
+    return FlowChart(title, list(nodes.values()), links, orientation).script
 
 
 def _as_label(text: str) -> str:

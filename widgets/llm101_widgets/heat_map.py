@@ -1,7 +1,7 @@
 """Bytes as numbers, and numbers as a picture: what the parameter microscope computes in Python.
 
-It knows nothing of files or widgets. Reading order: FLOATS, numbers, bits_of, as_matrix, view_of (which uses window
-and overview), as_png.
+It knows nothing of files or widgets. Reading order: FLOATS, numbers, bits_of, flat_index, number_at and flipped (one
+number), as_matrix, view_of (which uses window and overview), as_png (many).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,17 +35,85 @@ def numbers(raw: bytes, dtype: str) -> Numbers:
     return np.frombuffer(raw, "<f4")
 
 
-def bits_of(pattern: int, dtype: str) -> tuple[str, float]:
+def bits_of(pattern: int, dtype: str) -> dict[str, Any]:
     """A number's bits in their three groups, and what they are worth.
 
     Example:
         >>> bits_of(0x3555, "float16")
-        ('0 01101 0101010101', 0.333251953125)
+        {'bits': '0 01101 0101010101', 'value': 0.333251953125}
     """
     exponent, mantissa = FLOATS[dtype]
     bits = f"{pattern:0{1 + exponent + mantissa}b}"
     value = numbers(pattern.to_bytes(len(bits) // 8, "little"), dtype)[0]
-    return f"{bits[0]} {bits[1 : 1 + exponent]} {bits[1 + exponent :]}", float(value)
+    return {"bits": f"{bits[0]} {bits[1 : 1 + exponent]} {bits[1 + exponent :]}", "value": float(value)}
+
+
+def flat_index(place: Sequence[int], shape: Sequence[int]) -> int:
+    """A number counted along the rows, from one place per axis; without places, the first.
+
+    Raises:
+        ValueError: the tensor has no such place.
+
+    Example:
+        >>> flat_index((1, 2), (4, 256)), flat_index((), (4, 256))
+        (258, 0)
+    """
+    place = place or [0] * len(shape)
+    if len(place) != len(shape) or not all(0 <= i < size for i, size in zip(place, shape)):
+        raise ValueError(f"a tensor of shape {tuple(shape)} has no number at {tuple(place)}")
+    index = 0
+    for i, size in zip(place, shape):
+        index = index * size + i
+    return index
+
+
+def number_at(raw: bytes, name: str, entry: Any, index: int, changed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One number of a tensor, as it is in the file and as it is now.
+
+    Args:
+        raw: all bytes of the tensor called `name`.
+        entry: its shape and dtype.
+        index: which number, counted along the rows.
+        changed: numbers with flipped bits, in the form in which they are returned here.
+
+    Returns:
+        tensor; index, one place per axis; before and after, all its bits as a whole number, in the file and now;
+        bits and value as they are now.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> number_at(bytes.fromhex("003c 00c0"), "w", SimpleNamespace(shape=(1, 2), dtype="float16"), 1, [])
+        {'tensor': 'w', 'index': [0, 1], 'before': 49152, 'after': 49152, 'bits': '1 10000 0000000000', 'value': -2.0}
+    """
+    size = (1 + sum(FLOATS[entry.dtype])) // 8
+    place = [int(i) for i in np.unravel_index(index, entry.shape)]
+    before = int.from_bytes(raw[size * index : size * (index + 1)], "little")
+    known = (change["after"] for change in changed if change["tensor"] == name and change["index"] == place)
+    after = next(known, before)
+    return {"tensor": name, "index": place, "before": before, "after": after, **bits_of(after, entry.dtype)}
+
+
+def flipped(changed: Sequence[Mapping[str, Any]], number: Mapping[str, Any], bit: int) -> list[dict[str, Any]]:
+    """The changed numbers once a bit of one is flipped; a number that is as it was at first drops out.
+
+    Args:
+        number: as number_at returns it.
+        bit: 0 for the last bit of the mantissa, up to the sign.
+
+    Raises:
+        ValueError: it has no such bit.
+
+    Example:
+        >>> flipped([], {"tensor": "w", "index": [0, 1], "before": 0, "after": 0, "bits": "0 00000 0000000000"}, bit=14)
+        [{'tensor': 'w', 'index': [0, 1], 'before': 0, 'after': 16384}]
+    """
+    n_bits = len(number["bits"]) - 2
+    if bit not in range(n_bits):
+        raise ValueError(f"bit must be a whole number from 0 to {n_bits - 1}, got {bit!r}")
+    same = ("tensor", "index", "before")
+    others = [dict(change) for change in changed if any(change[field] != number[field] for field in same)]
+    after = number["after"] ^ 1 << bit
+    return others + [{**{field: number[field] for field in same}, "after": after}] * (after != number["before"])
 
 
 def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:

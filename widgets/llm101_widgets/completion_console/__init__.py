@@ -26,12 +26,11 @@ class CompletionConsole(anywidget.AnyWidget):
     completed, tokens, report = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Dict().tag(sync=True)
     running, error, name = t.Bool().tag(sync=True), t.Unicode().tag(sync=True), t.Unicode().tag(sync=True)
 
-    def __init__(self, model: Any, *, prompt: str = "Once upon a time", max_tokens: int = 80,
-                 temperature: float = 0.8, seed: int = 0, name: str = "") -> None:  # fmt: skip
-        if not callable(getattr(model, "stream", None)):
-            raise ValueError(f"a console needs a model with a stream() method, got {type(model).__name__}")
-        self._model, self._busy, self._stop = model, Lock(), Event()
-        name = name or str(getattr(model, "name", type(model).__name__))
+    def __init__(self, lm: Any, *, prompt="Once upon a time", max_tokens=80, temperature=0.8, seed=0, name="") -> None:
+        if not callable(getattr(lm, "stream", None)):
+            raise ValueError(f"a console needs a language model with a stream() method, got {type(lm).__name__}")
+        self._lm, self._busy, self._stop = lm, Lock(), Event()
+        name = name or str(getattr(lm, "name", type(lm).__name__))
         super().__init__(name=name, prompt=prompt, max_tokens=max_tokens, temperature=temperature, seed=seed)
         self.on_msg(lambda _, message, __: Thread(target=self._heard, args=[message], daemon=True).start())
 
@@ -55,24 +54,21 @@ class CompletionConsole(anywidget.AnyWidget):
         """Complete, and return the completion. Jupyter's own stop button ends it early, and cleanly."""
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("this console is completing already: wait for it, or stop it")
-        tokens, token, times, shown, end = [], None, [perf_counter()], 0.0, "stopped"
+        tokens, times, shown, end = [], [perf_counter()], 0.0, None
         try:
             self._stop.clear()
             self.prompt = self.prompt if prompt is None else prompt
-            if not self.prompt.strip():
-                raise ValueError("the prompt is empty: type a beginning first, such as 'Once upon a time'")
             self.completed, self.tokens, self.report, self.error, self.running = self.prompt, [], {}, "", True
-            for token in self._model.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
+            for token in self._lm.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
                 tokens.append([token.text, max(-99.0, token.logprob)])  # JSON has no infinity
                 times.append(perf_counter())
                 if times[-1] - shown > 0.04:  # seconds: as often as an eye can follow
                     self.tokens, shown = list(tokens), times[-1]
-                if self._stop.is_set() or self.comm is None:  # stopped by the reader, or closed
-                    break
-            else:
                 end = getattr(token, "stop_reason", None)
+                if self._stop.is_set() or self.comm is None:  # by the reader, or because the widget was closed
+                    raise KeyboardInterrupt
         except KeyboardInterrupt:
-            pass
+            end = "stopped"
         finally:
             self.report = {"first_s": times[:2][-1] - times[0], "all_s": times[-1] - times[0], "end": end}
             self.tokens, self.running = tokens, False

@@ -25,13 +25,13 @@ export function tokensPerSecond(count, { first_s, all_s }) {
 
 /** What to say below a finished completion. */
 export function summary(count, report, name) {
-  const why = { end: "the text came to its end", length: "as long as allowed", stopped: "stopped by you",
-    context: "the context is full" }[report.end]; // prettier-ignore
-  const speed = tokensPerSecond(count, report);
+  const why = { end: "the text came to its end", length: "as many as asked for", stopped: "stopped by you",
+    context: "the context is full", stop: "a stop text came" }[report.end]; // prettier-ignore
+  const [speed, first] = [tokensPerSecond(count, report), report.first_s];
   return [
     `${count} ${count === 1 ? "token" : "tokens"}`,
     Number.isFinite(speed) ? `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens per second` : "",
-    count ? `the first after ${report.first_s < 0.995 ? `${Math.round(1000 * report.first_s)} ms` : `${report.first_s.toFixed(1)} s`}` : "",
+    count ? `the first after ${first < 0.995 ? `${Math.round(1000 * first)} ms` : `${first.toFixed(1)} s`}` : "",
     why ?? "",
     `${name}, on this machine`,
   ].filter(Boolean).join(" · "); // prettier-ignore
@@ -82,7 +82,7 @@ function render({ model, el }) {
   const maxTokens = make("input", "", { type: "number", min: 1, max: 4096, step: 1 });
   const seed = make("input", "", { type: "number", min: 0, max: 4294967295, step: 1 });
   const go = make("button", "llm101-console-go", { type: "submit" });
-  const again = make("button", "", { type: "button", textContent: "↻ Again", title: "Once more, with the next seed" });
+  const again = make("button", "", { type: "button", textContent: "↻ Again", title: "With the next seed" });
   const form = make("form", "", {}, [
     field("Type a beginning, and press Enter", prompt),
     make("div", "llm101-console-settings", {}, [
@@ -138,16 +138,16 @@ function render({ model, el }) {
   function showText() {
     const tokens = model.get("tokens");
     const beginning = make("span", "llm101-console-beginning", { textContent: model.get("completed") });
-    const caret = model.get("running") ? [make("span", "llm101-console-caret", { textContent: "▍", ariaHidden: "true" })] : [];
-    text.replaceChildren(beginning, ...tokens.map(tokenSpan), ...caret);
+    text.replaceChildren(beginning, ...tokens.map(tokenSpan));
+    if (model.get("running")) text.append(make("span", "llm101-console-caret", { textContent: "▍" }));
     text.hidden = !model.get("completed");
     below.hidden = tokens.length === 0;
     if (details.open) showList();
   }
 
   function showList() {
-    list.replaceChildren(...model.get("tokens").map(([token, logprob]) =>
-      make("li", "", {}, [make("code", "", { textContent: visible(token) }), ` ${percent(logprob)}`]))); // prettier-ignore
+    const line = ([token, logprob]) => [make("code", "", { textContent: visible(token) }), ` ${percent(logprob)}`];
+    list.replaceChildren(...model.get("tokens").map((token) => make("li", "", {}, line(token))));
   }
 
   function showState() {
@@ -157,15 +157,20 @@ function render({ model, el }) {
     go.textContent = running ? "■ Stop" : "▶ Continue";
     again.disabled = running || !model.get("completed");
     text.setAttribute("aria-busy", String(running));
-    error.textContent = model.get("error");
-    error.hidden = !model.get("error");
+    showError(model.get("error"));
     const done = "all_s" in report ? summary(tokens.length, report, model.get("name")) : "";
     status.textContent = running ? `${model.get("name")} is writing, on this machine …` : done;
     showText();
   }
 
+  function showError(words) {
+    error.textContent = words;
+    error.hidden = !words;
+  }
+
   function run() {
     if (model.get("running") || waiting) return;
+    if (!prompt.value.trim()) return showError("Type a beginning first, such as “Once upon a time”.");
     model.send(settings());
     waiting = setTimeout(() => {
       status.textContent = "Waiting for the kernel: it is busy with a cell, or not there (then run this cell first).";

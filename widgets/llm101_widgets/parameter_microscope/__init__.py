@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import numpy as np
 import traitlets as t
 
-from llm101_widgets.heat_map import FLOATS, as_png, bits_of, numbers, view_of
+from llm101_widgets.heat_map import FLOATS, as_png, flat_index, flipped, number_at, numbers, view_of
 
 
 class ParameterMicroscope(anywidget.AnyWidget):
@@ -39,65 +38,41 @@ class ParameterMicroscope(anywidget.AnyWidget):
 
     def look_at(self, tensor: str, *place: int) -> None:
         """Go to one number, e.g. look_at("model.norm.weight", 7); without a place, to the tensor's first."""
-        self.tensor, shape = tensor, tuple(self._entries[tensor].shape) if tensor in self._entries else ()
-        if place and (len(place) != len(shape) or not all(0 <= i < size for i, size in zip(place, shape))):
-            raise ValueError(f"{tensor} has shape {shape}: there is no number at {place}")
-        self.index = int(np.ravel_multi_index(place, shape)) if place else 0
+        self.tensor = tensor
+        self.index = flat_index(place, self._entries[tensor].shape)
 
     @t.validate("tensor", "index")
     def _is_there(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         if name == "tensor" and value not in self._entries:
             raise ValueError(f"no tensor {value!r} to look at; there are {', '.join(self._entries):.500}")
-        if name == "index" and not 0 <= value < prod(self._entries[self.tensor].shape):
-            raise ValueError(f"{self.tensor} has shape {self._entries[self.tensor].shape}: no number with index {value}")
+        if name == "index" and not 0 <= value < (size := prod(self._entries[self.tensor].shape)):
+            raise ValueError(f"index must be a whole number from 0 to {size - 1}, got {value}")
         return value
 
     @t.observe("tensor", "index")
     def _look(self, change: Any) -> None:
-        entry = self._entries[self.tensor]
         if change.name == "tensor":
             self._raw = self._parameters.raw(self.tensor)
-            self.index = min(self.index, prod(entry.shape) - 1)
-        self.view = view_of(self._raw, self.tensor, entry, self.index, self.view)
+            self.index = min(self.index, prod(self._entries[self.tensor].shape) - 1)
+        self.view = view_of(self._raw, self.tensor, self._entries[self.tensor], self.index, self.view)
 
     @property
     def number(self) -> dict[str, Any]:
-        """The chosen number, as `changed` has it: before and after differ if it was flipped."""
-        entry = self._entries[self.tensor]
-        place, size = [int(i) for i in np.unravel_index(self.index, entry.shape)], entry.n_bytes // prod(entry.shape)
-        pattern = int.from_bytes(self._raw[size * self.index : size * (self.index + 1)], "little")
-        number = {"tensor": self.tensor, "index": place, "before": pattern, "after": pattern}
-        return next((c for c in self.changed if (c["tensor"], c["index"]) == (self.tensor, place)), number)
-
-    @property
-    def bits(self) -> str:
-        """The chosen number's bits as they are now: sign, exponent, mantissa."""
-        return bits_of(self.number["after"], self._entries[self.tensor].dtype)[0]
-
-    @property
-    def value(self) -> float:
-        """The chosen number as it is now."""
-        return bits_of(self.number["after"], self._entries[self.tensor].dtype)[1]
+        """The chosen number as it is now: what `changed` would say of it, with its "bits" and its "value"."""
+        return number_at(self._raw, self.tensor, self._entries[self.tensor], self.index, self.changed)
 
     def flip(self, bit: int) -> None:
         """Flip one bit of the chosen number, 0 being its last one; flipped again, it is as it was."""
-        n_bits, number = len(self.bits) - 2, self.number
-        if bit not in range(n_bits):
-            raise ValueError(f"bit must be a whole number from 0 to {n_bits - 1}, got {bit!r}")
-        flipped = {**number, "after": number["after"] ^ 1 << bit}
-        others = [change for change in self.changed if change != number]
-        self.changed = others + [flipped] * (flipped["after"] != flipped["before"])
+        self.changed = flipped(self.changed, self.number, bit)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         seen = numbers(self.view["bytes"], self._entries[self.tensor].dtype).reshape(self.view["rows"], -1)
         return {**data, "image/png": b64encode(as_png(seen, self.view["limit"])).decode()}, metadata
 
     def __repr__(self) -> str:
         number, entry = self.number, self._entries[self.tensor]
-        return (
-            f"{self.file['name']}: {len(self.tensors)} tensors in {self.file['n_bytes']:,} bytes\n"
-            f"{self.tensor}: shape {tuple(entry.shape)}, {entry.dtype}, from byte {entry.offset:,}\n"
-            f"number {number['index']}: {self.bits} = {self.value:g}; numbers with flipped bits: {len(self.changed)}"
-        )
+        file = f"{self.file['name']}: {len(self.tensors)} tensors in {self.file['n_bytes']:,} bytes"
+        tensor = f"{self.tensor} {list(entry.shape)}, {entry.dtype}, from byte {entry.offset:,}"
+        return f"{file}\n{tensor}\nnumber {number['index']}: {number['bits']} = {number['value']:g}"

@@ -1,7 +1,7 @@
 // SystemMap: the whole system as a map; each box, when chosen, shows the real object and leads to its chapter.
 //
 // Reads:  boxes (name -> title kind x y width height now sentence facts chapter),
-//         arrows (start end label line), selected
+//         arrows (start end label line), view_box, selected
 // Writes: selected
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -22,15 +22,6 @@ export function neighbour(boxes, from, key) {
 export function shorten(text, length) {
   const letters = Array.from(text.replaceAll(/\s+/g, " "));
   return letters.length > length ? `${letters.slice(0, length - 1).join("")}…` : letters.join("");
-}
-
-/** What leads into a box and out of it: [{other, label, into}], `other` being the box at the far end. */
-export function connections(arrows, name) {
-  return arrows.flatMap(({ start, end, label }) => {
-    const words = label.replaceAll("\n", " ");
-    if (end === name) return [{ other: start, label: words, into: true }];
-    return start === name ? [{ other: end, label: words, into: false }] : [];
-  });
 }
 
 /** A chapter's path for JupyterLab, from the page's own address; "" anywhere else, where a plain link does. */
@@ -84,18 +75,21 @@ function drawArrow({ label, line: [x1, y1, x2, y2] }) {
 
 function drawBox(box, said) {
   const { x, y, width, height } = box;
-  const group = draw("g", { class: `llm101-map-box llm101-map-${box.kind}`, role: "button", tabindex: 0, "aria-label": said });
+  const rx = box.kind === "thing" ? 14 : 2;
+  const ring = { x: x - 5, y: y - 5, width: width + 10, height: height + 10, rx: rx + 5 };
+  const kind = `llm101-map-box llm101-map-${box.kind}`;
+  const group = draw("g", { class: kind, role: "button", tabindex: 0, "aria-label": said });
   group.append(
-    draw("rect", { class: "llm101-map-ring", x: x - 4, y: y - 4, width: width + 8, height: height + 8, rx: box.kind === "thing" ? 18 : 6 }),
-    draw("rect", { class: "llm101-map-body", x, y, width, height, rx: box.kind === "thing" ? 14 : 2 }),
+    draw("rect", { class: "llm101-map-ring", ...ring }),
+    draw("rect", { class: "llm101-map-body", x, y, width, height, rx }),
     draw("text", { class: "llm101-map-title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title),
-    draw("text", { class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 21)),
-  ); // prettier-ignore
+    draw("text", { class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 22)),
+  );
   return group;
 }
 
 function render({ model, el }) {
-  const picture = draw("svg", { class: "llm101-map-picture", viewBox: "-8 -8 604 398", role: "group" });
+  const picture = draw("svg", { class: "llm101-map-picture", viewBox: model.get("view_box"), role: "group" });
   picture.setAttribute("aria-label", "The whole system: choose a box with Tab or the arrow keys, and Enter");
   const panel = make("div", "llm101-map-panel");
   panel.setAttribute("aria-live", "polite");
@@ -150,7 +144,7 @@ function render({ model, el }) {
     const facts = make("dl", "llm101-map-facts");
     for (const [label, value] of box.facts) facts.append(make("dt", "", label), make("dd", "", value));
     const ways = make("ul", "llm101-map-ways");
-    for (const { other, label, into } of connections(arrows, name)) ways.append(way(other, label, into));
+    for (const arrow of arrows) if (arrow.start === name || arrow.end === name) ways.append(way(arrow, name));
     panel.replaceChildren(
       make("p", "llm101-map-heading", box.title),
       make("p", "", box.sentence),
@@ -160,11 +154,17 @@ function render({ model, el }) {
     ); // prettier-ignore
   }
 
-  function way(other, label, into) {
-    const button = make("button", "", model.get("boxes")[other].title);
-    button.type = "button";
-    button.addEventListener("click", () => choose(other, { focus: true }));
-    return make("li", "", "", into ? [button, ` ${label} →`] : [`→ ${label} `, button]);
+  /** An arrow of the open box in words; the box at its other end is a button that goes there. */
+  function way({ start, end, label }, name) {
+    const [from, to] = [start, end].map((other) => {
+      const { title } = model.get("boxes")[other];
+      if (other === name) return make("strong", "", title);
+      const button = make("button", "", title);
+      button.type = "button";
+      button.addEventListener("click", () => choose(other, { focus: true }));
+      return button;
+    });
+    return make("li", "", "", [from, ` ${label.replaceAll("\n", " ")} → `, to]);
   }
 
   function link(chapter) {

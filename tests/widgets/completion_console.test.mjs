@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { loadWidget } from "./load_widget.mjs";
+
+const { clamp, percent, summary, surprise, tokensPerSecond, visible } = await loadWidget("completion_console");
+
+test("a probability is said as precisely as it matters", () => {
+  assert.deepEqual([1, 0.43, 0.0951, 0.0432, 0.0004, 0].map((p) => percent(Math.log(p))),
+    ["100 %", "43 %", "9.5 %", "4.3 %", "< 0.1 %", "< 0.1 %"]); // prettier-ignore
+});
+
+test("a rarer token never looks less surprising", () => {
+  assert.deepEqual([1, 0.5, 0.49, 0.19, 0.04, 0.009].map((p) => surprise(Math.log(p))), [0, 0, 1, 2, 3, 4]);
+  assert.equal(surprise(-Infinity), 4);
+});
+
+test("speed leaves out the first token, which waits for the prompt to be read", () => {
+  assert.equal(tokensPerSecond(11, { first_s: 2, all_s: 3 }), 10);
+});
+
+test("one token has no speed", () => {
+  assert.ok(Number.isNaN(tokensPerSecond(1, { first_s: 2, all_s: 2 })));
+  assert.equal(summary(1, { first_s: 2, all_s: 2, end: "end" }, "Tiny"),
+    "1 token · the first after 2.0 s · the text came to its end · Tiny, on this machine"); // prettier-ignore
+});
+
+test("a completion is summed up in one line", () => {
+  assert.equal(summary(101, { first_s: 0.012, all_s: 1.012, end: "stopped" }, "Storyteller"),
+    "101 tokens · 100 tokens per second · the first after 12 ms · stopped by you · Storyteller, on this machine"); // prettier-ignore
+});
+
+test("a reason that the console does not know is left out, and so is a speed of nothing", () => {
+  assert.equal(summary(0, { first_s: 0, all_s: 0, end: null }, "Tiny"), "0 tokens · Tiny, on this machine");
+});
+
+test("invisible characters of a token can be seen in the list", () => {
+  assert.equal(visible(" a\n\tb"), "“ a⏎⇥b”");
+  assert.equal(visible(""), "(no text of its own)");
+});
+
+test("a number out of range goes to the nearest that is allowed, and nonsense changes nothing", () => {
+  const limits = { min: 1, max: 100, old: 80, whole: true };
+  assert.deepEqual(["7", "0", "1e9", "2.6", "", " ", "many", "NaN"].map((text) => clamp(text, limits)), [7, 1, 100, 3, 80, 80, 80, 80]);
+  assert.equal(clamp("0.7", { min: 0, max: 2, old: 1 }), 0.7);
+});
