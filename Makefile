@@ -29,7 +29,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 book: $(BIN)/.book
-	@$(BIN)/python -m llm101 read --port $(PORT) $(if $(filter no,$(OPEN)),--no-open)
+	@$(BIN)/python -m llm101 read --port $(PORT) $(if $(filter no,$(OPEN)),--no-browser)
 
 # Two stamps: pip runs again only when pyproject.toml or constraints.txt has changed.
 $(BIN)/.book: pyproject.toml constraints.txt

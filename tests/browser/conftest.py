@@ -9,12 +9,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from tests.browser.lab import MISSING_CHROMIUM, Lab, NotebookPage, Witness, find_chromium, launch, serve_jupyterlab
 
 ROOT = Path(__file__).resolve().parents[2]
-NARROW_LAPTOP = {"width": 1280, "height": 900}
+SMALL_LAPTOP = ViewportSize(width=1280, height=900)
 
 OpenNotebook = Callable[[str], NotebookPage]
 
@@ -54,7 +54,7 @@ def open_notebook(
     """`open_notebook("00_the_map.ipynb")`: a NotebookPage whose kernel is ready. The witness starts afresh."""
     witness.requests.clear()
     opened: list[NotebookPage] = []
-    context = browser.new_context(viewport=NARROW_LAPTOP, reduced_motion="reduce")
+    context = browser.new_context(viewport=SMALL_LAPTOP, reduced_motion="reduce")
 
     def open_in_new_page(name: str) -> NotebookPage:
         opened.append(NotebookPage(context.new_page()))  # before it is ready: a failure is pictured as well

@@ -1,0 +1,187 @@
+"""What is shipped: the wheel's contents, what it says it needs, and that it works where there is no checkout."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built with the hatchling that is installed: no network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def tracked(*patterns: str) -> list[str]:
+    """The files in git under these paths. Without git there is nothing to compare with."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    """'torch>=2.13' -> 'torch'"""
+    return {re.split(r"[\s<>=!~;\[]", requirement)[0].lower() for requirement in requirements}
+
+
+def third_party_imports(*folders: str) -> set[str]:
+    """Top-level names that the Python files of these folders import and that neither Python nor this project has."""
+    found: set[str] = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"llm101", "llm101_widgets", "tests", "tomllib"}
+
+
+def test_the_wheel_has_every_file_of_the_library_models_included(names: set[str]) -> None:
+    assert set(tracked("llm101")) <= names
+
+
+def test_the_wheel_has_each_widgets_three_files_at_the_top_level(names: set[str]) -> None:
+    of_widgets = tracked("widgets/llm101_widgets")
+    assert any(name.endswith(".js") for name in of_widgets)
+    assert any(name.endswith(".css") for name in of_widgets)
+    assert {name.removeprefix("widgets/") for name in of_widgets} <= names
+
+
+def test_the_wheel_has_every_file_of_the_book_where_read_looks_for_it(names: set[str]) -> None:
+    of_book = tracked("book")
+    assert of_book
+    assert {f"llm101/_{name}" for name in of_book} <= names
+
+
+def test_the_wheel_has_nothing_else(names: set[str]) -> None:
+    allowed = re.compile(rf"(llm101|llm101_widgets)/|llm101-{re.escape(PROJECT['version'])}\.dist-info/")
+    assert [name for name in names if not allowed.match(name)] == []
+    assert [name for name in names if "checkpoint" in name or "__pycache__" in name] == []
+
+
+def test_the_wheel_carries_its_license(names: set[str]) -> None:
+    assert f"llm101-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_whatever_the_library_and_widgets_import_is_declared() -> None:
+    """An import that only works because something else pulled the package in breaks on the reader's machine."""
+    declared = names_of(PROJECT["dependencies"]) | names_of(PROJECT["optional-dependencies"]["hub"])
+    distributions = packages_distributions()
+    imported = third_party_imports("llm101", "widgets")
+    assert imported
+    brought_by_another = {
+        "llvmlite": "numba",
+        "jupyter_core": "jupyterlab",
+        "IPython": "jupyterlab",
+        "traitlets": "anywidget",
+        "mermaid": "mermaid-py",
+        "tiktoken_ext": "tiktoken",
+        "huggingface_hub": "huggingface-hub",
+    }
+    for name in sorted(imported):
+        owners = {owner.lower() for owner in distributions.get(name, [name])} | {brought_by_another.get(name, name)}
+        assert owners & declared, f"{name} is imported, but none of {sorted(owners)} is in pyproject.toml"
+
+
+def test_every_dependency_is_justified_and_pinned() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    pinned = names_of((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    for name in sorted(names_of(PROJECT["dependencies"])):
+        assert f"| {name} | " in contributing, f"CONTRIBUTING.md does not say why {name} is needed"
+        assert name in pinned or name == "tomli", f"constraints.txt does not pin {name}"  # tomli: only for 3.10
+    for extra, requirements in PROJECT["optional-dependencies"].items():
+        for name in sorted(names_of(requirements)):
+            assert f"**{name}**" in contributing, f"CONTRIBUTING.md does not say why {extra} needs {name}"
+
+
+def test_the_library_imports_no_notebook_or_widget_code() -> None:
+    front_end = {"IPython", "ipywidgets", "anywidget", "traitlets", "ipykernel"}
+    assert third_party_imports("llm101") & front_end == set()
+
+
+def test_widgets_import_neither_torch_nor_the_library() -> None:
+    everything = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "widgets").rglob("*.py"))
+    assert re.findall(r"^\s*(?:import|from) (?:torch|llm101)\b", everything, flags=re.MULTILINE) == []
+
+
+def test_importing_the_package_is_light() -> None:
+    """`llm101 read` has to answer at once: torch and matplotlib wait until somebody needs them."""
+    heavy = "import sys, llm101, llm101.cli; print([name for name in ('torch', 'matplotlib') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_an_editable_install_holds_no_second_copy_of_the_book() -> None:
+    assert not (ROOT / "llm101" / "_book").exists()
+    assert not (Path(sysconfig.get_paths()["purelib"]) / "llm101" / "_book").exists()
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_works_without_a_checkout(wheel: Path, tmp_path: Path) -> None:
+    """A fresh environment that borrows this one's packages, except for the project itself."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True, timeout=120)
+    scripts = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    python = scripts / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, timeout=120)
+    (site_packages,) = (path.parent for path in (tmp_path / "env").rglob("llm101_widgets"))
+    # A folder named in a .pth file goes to the end of the path, and .pth files in that folder are not read.
+    (site_packages / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*command: str | Path) -> str:
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def llm101(*arguments: str) -> Any:
+        return json.loads(run(scripts / "llm101", *arguments, "--json"))
+
+    imported = run(python, "-c", "import llm101, llm101_widgets as w; print(llm101.__file__, w.__file__, sep='\\n')")
+    assert all(Path(file).is_relative_to(tmp_path) for file in imported.splitlines())
+    book = llm101("read", "--copy-only")
+    assert Path(book["folder"]) == tmp_path / "llm101-book"
+    assert book["chapters"] == sorted(path.name for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+    (storyteller,) = (model for model in llm101("models") if model["name"] == "storyteller")
+    assert storyteller["installed"]
+    completion = llm101("complete", "Once upon a time", "--max-tokens", "5", "--temperature", "0")
+    assert len(completion["completion_ids"]) == 5
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert version("llm101") == PROJECT["version"]
+    assert re.findall(r"^## (\S+)", changelog, flags=re.MULTILINE)[0] == PROJECT["version"]
