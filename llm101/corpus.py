@@ -1,12 +1,12 @@
-"""The corpus: text files, folders or a hub dataset, turned into one long row of token ids on disk.
+"""The corpus: texts, turned into one long row of token ids on disk.
 
-It knows tokenizers, but nothing of models or training. On disk a corpus is two files: `tokens.bin`, the ids
-as plain 16- or 32-bit whole numbers, and `corpus.json`, what they are. The ids are memory-mapped: a corpus
-larger than memory costs nothing to open.
+It knows tokenizers, but neither where texts come from (documents.py) nor models or training. On disk a corpus
+is two files: `tokens.bin`, the ids as plain 16- or 32-bit whole numbers, and `corpus.json`, what they are. The
+ids are memory-mapped: a corpus larger than memory costs nothing to open.
 
     <end> first text <end> second text <end> ... last text <end>
 
-Reading order: documents (text from anywhere), Corpus.build, Corpus.
+Reading order: CorpusFacts, Corpus.build, then the rest of Corpus.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -23,85 +24,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from llm101.atomic_file import reason
+from llm101.documents import CorpusError, documents, n_bytes_of
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
+__all__ = ["Corpus", "CorpusError", "CorpusFacts", "Progress", "documents"]
+
 BATCH_CHARACTERS = 4_000_000
-TEXT_ENDINGS = (".txt", ".md")
 
 Progress = Callable[[int, "int | None"], None]
 """Called with bytes of text done and, where known, bytes in all."""
-
-
-class CorpusError(ValueError):
-    """Text that cannot be read as a corpus, or a corpus folder that is not one."""
-
-
-def documents(source: str | os.PathLike[str]) -> Iterator[str]:
-    """The texts of one source, one after the other, without holding all of it in memory.
-
-    Args:
-        source: a text file (texts separated by lines `<|endoftext|>`), a folder (all .txt and .md files in it),
-            or the name of a Hugging Face dataset such as `roneneldan/TinyStories` (downloaded; `:valid` or
-            another split may follow; needs the package `datasets`).
-
-    Raises:
-        CorpusError: no such source, or not UTF-8 text.
-    """
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix in TEXT_ENDINGS and p.is_file())
-        if not files:
-            raise CorpusError(f"no {' or '.join(TEXT_ENDINGS)} files in {path}")
-        for file in files:
-            yield from _file_documents(file)
-    elif path.exists():
-        yield from _file_documents(path)
-    elif str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
-        yield from _hub_documents(str(source))
-    else:
-        raise CorpusError(f"no file or folder {source}; a hub dataset is named owner/name")
-
-
-def _file_documents(path: Path) -> Iterator[str]:
-    separator = END_OF_TEXT
-    rest, offset = "", 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(BATCH_CHARACTERS):
-                chunk += file.readline()  # a line break never falls inside a character
-                if b"\0" in chunk:
-                    raise CorpusError(f"{path} is not text: a zero byte at offset {offset + chunk.index(0):,}")
-                *complete, rest = (rest + chunk.decode("utf-8")).split(separator)
-                yield from filter(None, (text.strip("\r\n") for text in complete))
-                offset += len(chunk)
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text: an odd byte at offset {offset + error.start:,}") from None
-    except OSError as error:
-        raise CorpusError(f"cannot read {path}: {error.strerror}") from None
-    if text := rest.strip("\r\n"):
-        yield text
-
-
-def _hub_documents(name: str) -> Iterator[str]:
-    try:
-        from datasets import load_dataset  # an optional package, and the only thing here that downloads
-    except ImportError:
-        raise CorpusError(
-            f"no file or folder {name}. If it is a hub dataset, install what reads those: pip install 'llm101[hub]'"
-        ) from None
-    dataset, _, split = name.partition(":")
-    try:
-        rows = load_dataset(dataset, split=split or "train", streaming=True)
-        for row in rows:
-            if not isinstance(row.get("text"), str):
-                raise CorpusError(f"dataset {name} has no column `text`; it has {', '.join(row)}")
-            if text := row["text"].strip("\r\n"):
-                yield text
-    except CorpusError:
-        raise
-    except Exception as error:  # the hub client raises dozens of kinds, from many packages
-        reason = str(error).strip().splitlines()
-        raise CorpusError(f"cannot read dataset {name}: {reason[0] if reason else type(error).__name__}") from None
 
 
 @dataclass(frozen=True)
@@ -141,6 +73,9 @@ class Corpus:
             n_bytes = (self.folder / "tokens.bin").stat().st_size
         except (OSError, ValueError, TypeError) as error:
             raise CorpusError(f"{self.folder} is not a prepared corpus: {error}") from None
+        counts = (self.facts.n_tokens, self.facts.n_documents, self.facts.n_bytes, self.facts.vocab_size)
+        if not all(type(count) is int and count > 0 for count in counts):
+            raise CorpusError(f"{self.folder} is not a prepared corpus: its counts must be whole numbers above 0")
         if self.facts.dtype not in ("uint16", "uint32"):
             raise CorpusError(f"{self.folder}: dtype must be uint16 or uint32, got {self.facts.dtype!r}")
         if n_bytes != self.facts.n_tokens * np.dtype(self.facts.dtype).itemsize:
@@ -170,7 +105,7 @@ class Corpus:
             CorpusError: a source that cannot be read, no text at all, or no room; nothing is left behind then.
         """
         sources = [str(source) for source in sources]
-        sizes = [Path(s).stat().st_size if Path(s).is_file() else None for s in sources]
+        sizes = [n_bytes_of(source) for source in sources]
         total = None if None in sizes else sum(size or 0 for size in sizes)
         texts = (text for source in sources for text in documents(source))
         return cls.from_texts(texts, tokenizer, folder, sources=sources, progress=progress, total=total)
@@ -190,18 +125,14 @@ class Corpus:
         folder = Path(folder)
         if tokenizer.end_id is None:
             raise CorpusError(f"tokenizer {tokenizer.name} has no {END_OF_TEXT} to put between texts")
-        partial = folder.with_name(folder.name + ".partial")
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / "corpus.json").exists():
+            raise CorpusError(f"{folder} holds something else than a corpus; choose another folder")
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            facts = _write_tokens(texts, tokenizer, partial / "tokens.bin", sources or [], progress, total)
-            (partial / "corpus.json").write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.replace(folder)
+            with _new_folder(folder) as partial:
+                facts = _write_tokens(texts, tokenizer, partial / "tokens.bin", sources or [], progress, total)
+                (partial / "corpus.json").write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
         except OSError as error:
-            raise CorpusError(f"cannot write the corpus to {folder}: {error.strerror}") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            raise CorpusError(f"cannot write the corpus to {folder}: {reason(error)}") from None
         return cls(folder)
 
     def hold_back(self, share: float, tokenizer: Tokenizer, train: Path, valid: Path) -> tuple[Corpus, Corpus]:
@@ -214,16 +145,41 @@ class Corpus:
             tokenizer: the one it was encoded with; it tells how many bytes each token stands for.
             train, valid: folders to write.
         """
+        if not 0 < share < 1:
+            raise ValueError(f"share must lie between 0 and 1, got {share}")
         cut = int(self.facts.n_tokens * (1 - share))
         before = self.document_starts[np.searchsorted(self.document_starts, cut, side="right") - 1]
         if before > self.facts.n_tokens * (1 - 2 * share):
             cut = int(before)
         parts = []
-        for folder, ids in ((train, self.token_ids[: cut + 1]), (valid, self.token_ids[cut:])):
-            texts = np.split(ids, np.flatnonzero(ids == self.facts.end_id))
-            decoded = (tokenizer.decode([i for i in text.tolist() if i != self.facts.end_id]) for text in texts)
+        for folder, ids in ((train, self.token_ids[:cut]), (valid, self.token_ids[cut:])):
+            is_end = ids == self.facts.end_id
+            if is_end.all():
+                raise CorpusError(f"{self.facts.n_bytes:,} bytes of text are too little to hold {share:.0%} back")
+            texts = [text[text != self.facts.end_id] for text in np.split(ids, np.flatnonzero(is_end))]
+            # A cut inside a text can fall inside a character, whose bytes then count for neither part.
+            decoded = (tokenizer.decode_bytes(text.tolist()).decode("utf-8", "ignore") for text in texts)
             parts.append(Corpus.from_texts(filter(None, decoded), tokenizer, folder, sources=self.facts.sources))
         return parts[0], parts[1]
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A place for files that becomes `folder`, in one step, once all of them are written; else nothing is left."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was killed
+    made = [parent for parent in partial.parents if not parent.exists()]
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 def _write_tokens(
@@ -258,7 +214,7 @@ def _write_tokens(
                 progress(n_bytes, total)
         file.flush()
         os.fsync(file.fileno())
-    if not n_documents:
+    if not n_bytes:
         raise CorpusError(f"no text in {', '.join(sources) or 'the corpus'}")
     return CorpusFacts(n_tokens, n_documents, n_bytes, dtype, tokenizer.vocab_size, end_id, digest.hexdigest(), sources)
 

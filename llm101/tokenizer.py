@@ -10,16 +10,22 @@ Reading order: Tokenizer.train, encode, decode; then save and from_file (Hugging
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 
 import tiktoken
 
 from llm101.bpe import GPT2_WORD_PATTERN, Merge, train_bpe
+from llm101.strict_json import shown
 
 END_OF_TEXT = "<|endoftext|>"
 """The special token between two texts. Its id is never the result of encoding a reader's text."""
+
+LONGEST_SPACE = 100_000
+"""White space without end is cut after so many characters: at about a million, tiktoken's expression overflows."""
 
 
 class TokenizerError(ValueError):
@@ -61,8 +67,15 @@ class Tokenizer:
         self._bytes |= {token_id: text.encode() for text, token_id in special_tokens.items()}
         if len(self._bytes) != len(ranks) + len(special_tokens):
             raise TokenizerError(f"{name}: two tokens share one id")
+        if b"" in self._bytes.values():
+            raise TokenizerError(f"{name}: a token without a single byte, which would be found everywhere")
         self.vocab_size = max(self._bytes) + 1
-        self._encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens)
+        try:
+            self._encoding = tiktoken.Encoding(
+                name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens
+            )
+        except ValueError:
+            raise TokenizerError(f"{name}: {shown(pattern)} is no regular expression that cuts text") from None
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, name: str = "trained") -> Tokenizer:
@@ -94,12 +107,17 @@ class Tokenizer:
             text: any text. What merely looks like a special token is encoded as the characters it consists of.
             allow_special: turn special tokens written in the text into their ids. Never for text from outside.
         """
+        encode = self._encoding.encode_ordinary
         if allow_special:
-            return self._encoding.encode(text, allowed_special="all")
-        return self._encoding.encode_ordinary(text)
+            encode = partial(self._encoding.encode, allowed_special="all")
+        if len(text) <= LONGEST_SPACE:
+            return encode(text)
+        return [token_id for part in _cut_long_spaces(text) for token_id in encode(part)]
 
     def encode_many(self, texts: Sequence[str], n_threads: int = 2) -> list[list[int]]:
         """encode for many texts at once, on several threads."""
+        if any(len(text) > LONGEST_SPACE for text in texts):
+            return [self.encode(text) for text in texts]
         return self._encoding.encode_ordinary_batch(list(texts), num_threads=n_threads)
 
     def encode_bytes(self, data: bytes) -> list[int]:
@@ -114,10 +132,10 @@ class Tokenizer:
         start = 0
         for i, character in enumerate(text):
             if "\udc80" <= character <= "\udcff":
-                ids += self._encoding.encode_ordinary(text[start:i])
+                ids += self.encode(text[start:i])
                 ids.append(self.ranks[bytes([ord(character) - 0xDC00])])
                 start = i + 1
-        return ids + self._encoding.encode_ordinary(text[start:])
+        return ids + self.encode(text[start:])
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids. Bytes that are not valid UTF-8 (half a character, say) show as U+FFFD."""
@@ -189,11 +207,18 @@ class Tokenizer:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"
 
 
+def _cut_long_spaces(text: str) -> list[str]:
+    """The text in one piece, or, where white space runs on and on, in several."""
+    runs = (match.span() for match in re.finditer(r"\s+", text))
+    cuts = [at for start, stop in runs for at in range(start + LONGEST_SPACE, stop, LONGEST_SPACE)]
+    return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]
+
+
 def _last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge:
     """The two pieces that a token is made of: merge its bytes in the order of rank until two are left."""
     pieces = [bytes([b]) for b in token]
     while len(pieces) > 2:
-        turns = [ranks.get(a + b, len(ranks) * 2) for a, b in zip(pieces, pieces[1:], strict=False)]
+        turns = [ranks.get(a + b, len(ranks) * 2) for a, b in pairwise(pieces)]
         at = turns.index(min(turns))
         pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
     return pieces[0], pieces[1]

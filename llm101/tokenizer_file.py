@@ -12,7 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from llm101.atomic_file import atomic_file, reason
 from llm101.bpe import GPT2_WORD_PATTERN
+from llm101.strict_json import shown, strict_json
 from llm101.tokenizer import Tokenizer, TokenizerError
 
 MAX_FILE_BYTES = 200_000_000
@@ -91,13 +93,11 @@ def write_tokenizer_file(tokenizer: Tokenizer, path: Path) -> None:
             "merges": [[to_characters(a), to_characters(b)] for a, b in tokenizer.merges],
         },
     }
-    temporary = path.with_name(path.name + ".partial")
     try:
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        with atomic_file(path) as file:
+            file.write(json.dumps(content, ensure_ascii=False, indent=1).encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise TokenizerError(f"cannot write {path}: {error.strerror}") from None
+        raise TokenizerError(f"cannot write {path}: {reason(error)}") from None
 
 
 def read_tokenizer_file(path: Path) -> Tokenizer:
@@ -109,22 +109,26 @@ def read_tokenizer_file(path: Path) -> Tokenizer:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise TokenizerError(f"{path}: {path.stat().st_size:,} bytes is too large for a tokenizer.json")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json(path.read_bytes())
     except OSError as error:
-        raise TokenizerError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, TokenizerError):
-            raise
+        raise TokenizerError(f"cannot read {path}: {reason(error)}") from None
+    except TokenizerError:
+        raise
+    except ValueError as error:
         raise TokenizerError(f"{path} is not a tokenizer.json: {error}") from None
     try:
         return _build(path, content)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise TokenizerError(f"{path} is not a byte-level BPE tokenizer.json: {error!r} is missing or odd") from None
+    except TokenizerError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise TokenizerError(
+            f"{path} is not a byte-level BPE tokenizer.json: {shown(error)} is missing or odd"
+        ) from None
 
 
 def _build(path: Path, content: dict[str, Any]) -> Tokenizer:
     model = content["model"]
-    _require(path, model.get("type") == "BPE", f"its model is {model.get('type')!r}, only BPE is supported")
+    _require(path, model.get("type") == "BPE", f"its model is {shown(model.get('type'))}, only BPE is supported")
     for feature in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
         _require(path, not model.get(feature), f"it uses {feature}, which byte-level BPE does not have")
     _require(path, not content.get("normalizer"), "it changes the text before encoding (a normalizer)")
@@ -133,24 +137,27 @@ def _build(path: Path, content: dict[str, Any]) -> Tokenizer:
     for spelling, token_id in model["vocab"].items():
         if spelling in special:
             continue
-        _require(path, set(spelling) <= _BYTE.keys(), f"token {spelling!r} is not spelled in bytes")
+        _require(path, set(spelling) <= _BYTE.keys(), f"token {shown(spelling)} is not spelled in bytes")
         ranks[to_bytes(spelling)] = token_id
     for token_id in (*ranks.values(), *special.values()):
         usable = isinstance(token_id, int) and not isinstance(token_id, bool) and 0 <= token_id < 2**31
-        _require(path, usable, f"{token_id!r} is no token id")
+        _require(path, usable, f"{shown(token_id)} is no token id")
     _check_merge_order(path, model["merges"], ranks)
     return Tokenizer(path.parent.name or path.stem, ranks, special, _pattern(path, content.get("pre_tokenizer")))
 
 
 def _check_merge_order(path: Path, merges: list[Any], ranks: dict[bytes, int]) -> None:
-    """tiktoken merges in the order of the ids, so the file's order of merges has to be that of the ids."""
+    """tiktoken merges in the order of the ids, so the file's order of merges has to be that of the ids.
+
+    Several merges may make one token: Llama 3's file lists every way in which two tokens give a third.
+    """
     previous = -1
     for merge in merges:
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         rank = ranks.get(to_bytes(left) + to_bytes(right))
-        _require(path, rank is not None, f"the merge {left!r} + {right!r} makes no token")
+        _require(path, rank is not None, f"the merge {shown(left)} + {shown(right)} makes no token")
         assert rank is not None
-        _require(path, rank > previous, "its merges are not in the order of its token ids")
+        _require(path, rank >= previous, "its merges are not in the order of its token ids")
         previous = rank
 
 
