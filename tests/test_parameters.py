@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,19 @@ def test_a_file_can_be_replaced_and_removed_while_it_is_open(small: ParameterFil
     small.path.unlink()
     with pytest.raises(ParameterFileError, match="No such file"):
         small.tensor("rows")
+
+
+def test_ten_gigabytes_are_opened_without_being_read(tmp_path: Path) -> None:
+    n_numbers = 5_000_000_000
+    path = written(tmp_path, {"huge": entry([n_numbers], [0, 2 * n_numbers])})
+    with open(path, "r+b") as file:  # a sparse file: its zeros take no room on the disk
+        file.truncate(path.stat().st_size + 2 * n_numbers)
+    start = time.process_time()
+    parameters = ParameterFile(path)
+    assert parameters.number("huge", n_numbers - 1).value == 0
+    assert parameters.tensor("huge")[n_numbers // 2 :: n_numbers // 4].tolist() == [0, 0]
+    assert time.process_time() - start < 0.1
+    assert parameters.n_bytes > 10**10
 
 
 # One number, bit by bit
