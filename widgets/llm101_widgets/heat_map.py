@@ -210,7 +210,7 @@ def as_png(matrix: Numbers, limit: float, cell: int = 10) -> bytes:
         >>> as_png(np.zeros((2, 3), np.float32), limit=1.0)[:8]
         b'\\x89PNG\\r\\n\\x1a\\n'
     """
-    share = np.clip(np.where(np.isfinite(matrix), matrix, 0) / limit, -1, 1)[..., None]
+    share = np.clip(np.where(np.isfinite(matrix), matrix, 0).astype(np.float64) / limit, -1, 1)[..., None]
     colour = np.where(share < 0, np.array([30, 100, 200]), np.array([214, 96, 0]))
     pixels = (255 + (colour - 255) * np.abs(share)).astype(np.uint8).repeat(cell, 0).repeat(cell, 1)
     height, width, _ = pixels.shape

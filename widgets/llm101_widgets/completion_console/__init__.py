@@ -20,8 +20,8 @@ class CompletionConsole(anywidget.AnyWidget):
 
     _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page
-    prompt, max_tokens = t.Unicode().tag(sync=True), t.Any().tag(sync=True)
-    temperature, seed = t.Any().tag(sync=True), t.Any().tag(sync=True)
+    prompt, max_tokens = t.Unicode().tag(sync=True), t.TraitType(1).tag(sync=True)
+    temperature, seed = t.TraitType(0.0).tag(sync=True), t.TraitType(0).tag(sync=True)
     # the reader reads: the prompt that was completed, [text, logprob] of each token, and how it went
     completed, tokens, report = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Dict().tag(sync=True)
     running, error, name = t.Bool().tag(sync=True), t.Unicode().tag(sync=True), t.Unicode().tag(sync=True)

@@ -46,8 +46,9 @@ class ParameterMicroscope(anywidget.AnyWidget):
         name, value = proposal["trait"].name, proposal["value"]
         if name == "tensor" and value not in self._entries:
             raise ValueError(f"no tensor {value!r} to look at; there are {', '.join(self._entries):.500}")
-        if name == "index" and not 0 <= value < (size := prod(self._entries[self.tensor].shape)):
-            raise ValueError(f"index must be a whole number from 0 to {size - 1}, got {value}")
+        last = prod(self._entries[value if name == "tensor" else self.tensor].shape) - 1
+        if name == "index" and not 0 <= value <= last:
+            raise ValueError(f"index must be a whole number from 0 to {last}, got {value}")
         return value
 
     @t.observe("tensor", "index")

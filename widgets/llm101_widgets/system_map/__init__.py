@@ -3,6 +3,7 @@
 It knows nothing of models or files: a chapter passes what is to be seen, as plain text and numbers.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class SystemMap(anywidget.AnyWidget):
             {"parameters": {"now": "5,477,632 numbers", "sentence": "One file of numbers.",
                             "facts": [("file", "model.safetensors")], "chapter": "01_parameters.ipynb"}}
         selected: the box that is open at first.
+        chapters: the notebooks that are there; a box leads to no other. Left out: all are.
     """
 
     _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
@@ -30,7 +32,13 @@ class SystemMap(anywidget.AnyWidget):
     # the page reads: what is in each box, which arrows there are, and the picture's size
     boxes, arrows, view_box = t.Dict().tag(sync=True), t.List().tag(sync=True), t.Unicode(VIEW).tag(sync=True)
 
-    def __init__(self, boxes: dict[str, dict[str, Any]] | None = None, *, selected: str = "model") -> None:
+    def __init__(
+        self,
+        boxes: dict[str, dict[str, Any]] | None = None,
+        *,
+        selected: str = "model",
+        chapters: Collection[str] | None = None,
+    ) -> None:
         boxes = boxes or {}
         for name, fields in boxes.items():
             if name not in BOXES:
@@ -38,6 +46,9 @@ class SystemMap(anywidget.AnyWidget):
             if unknown := [field for field in fields if field not in FIELDS]:
                 raise ValueError(f"box {name!r} has no field {unknown[0]!r}; its fields are: {', '.join(FIELDS)}")
         drawn = {name: box(name, **boxes.get(name, {})) for name in BOXES}
+        for of_box in drawn.values():
+            if chapters is not None and of_box["chapter"] not in chapters:
+                of_box["chapter"] = ""
         super().__init__(selected=selected, boxes=drawn, arrows=[arrow(*ends) for ends in ARROWS])
 
     @t.validate("selected")
