@@ -14,4 +14,13 @@ from llm101.pretraining.pretrainer import Moment, Pretrainer, PretrainingError
 from llm101.pretraining.recipe import Recipe
 from llm101.pretraining.run_folder import RunFolder, RunFolderError
 
-__all__ = ["Evaluation", "Moment", "Pretrainer", "PretrainingError", "Recipe", "RunFolder", "RunFolderError", "evaluate"]
+__all__ = [
+    "Evaluation",
+    "Moment",
+    "Pretrainer",
+    "PretrainingError",
+    "Recipe",
+    "RunFolder",
+    "RunFolderError",
+    "evaluate",
+]

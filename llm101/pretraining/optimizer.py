@@ -66,10 +66,10 @@ class Optimizer:
     def state_tensors(self) -> dict[str, Tensor]:
         """Everything it remembers between steps, by name: what a checkpoint must hold to go on unchanged."""
         return {
-            f"{self.names[p]}|{key}": value
+            f"{name}|{key}": value
             for part in self.parts
-            for p, state in part.state.items()
-            for key, value in state.items()
+            for p, name in self.names.items()
+            for key, value in part.state.get(p, {}).items()
         }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:

@@ -9,11 +9,12 @@ Reading order: Pretrainer.moments (the loop), _gradient (one step's arithmetic),
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +69,7 @@ class Pretrainer:
         recipe: how.
         run_folder: where checkpoints go; without one, nothing is written and an interrupted run is lost.
         device: "cpu", "cuda" or "mps"; CUDA if there is one, else the CPU.
-        compile: let torch.compile fuse the arithmetic; where that fails, the plain way is taken.
+        compile: let torch.compile fuse the arithmetic, which needs a C++ compiler.
         checkpoint_seconds: how much work a crash may cost at most.
 
     Raises:
@@ -109,9 +110,7 @@ class Pretrainer:
         self.short_steps = round(recipe.steps * recipe.short_rows_fraction) if short < context_length else 0
         self._rows = {length: ShuffledRows(train, length, recipe.seed) for length in {short, context_length}}
         self._short, self._long = self._rows[short], self._rows[context_length]
-        self._loss: Callable[[Tensor, Tensor], Tensor] = self._plain_loss
-        if compile:
-            self._loss = torch.compile(self._plain_loss, dynamic=False)
+        self._loss = _compiled(self._plain_loss) if compile else self._plain_loss
         self._resume()
 
     def moments(self) -> Iterator[Moment]:
@@ -133,24 +132,27 @@ class Pretrainer:
                 round(self.recipe.steps * self.recipe.decay_fraction),
             )
             loss, gradient_norm = self._gradient()
-            if not math.isfinite(loss):
-                raise PretrainingError(
-                    f"the loss became {loss} at step {self.step}; a lower learning rate would help "
-                    f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
-                )
-            self.optimizer.step(factor)
-            self.step += 1
-            step_seconds = time.perf_counter() - began
-            self.seconds += step_seconds
+            for name, number in (("loss", loss), ("gradient", gradient_norm)):
+                if not math.isfinite(number):
+                    raise PretrainingError(
+                        f"the {name} became {number} at step {self.step}; a lower learning rate would help "
+                        f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
+                    )
+            tokens_before = self.tokens_seen
+            with _interruptions_wait():
+                self.optimizer.step(factor)
+                self.step += 1
+                step_seconds = time.perf_counter() - began
+                self.seconds += step_seconds
             moment = Moment(
                 step=self.step,
                 steps=self.recipe.steps,
-                tokens_seen=self.step * self.recipe.batch_tokens,
+                tokens_seen=self.tokens_seen,
                 train_loss_nats=loss,
                 learning_rate_factor=factor,
                 gradient_norm=gradient_norm,
                 seconds=self.seconds,
-                tokens_per_second=self.recipe.batch_tokens / step_seconds,
+                tokens_per_second=(self.tokens_seen - tokens_before) / step_seconds,
                 seconds_left=self.seconds / self.step * (self.recipe.steps - self.step),
                 valid=self._evaluations(),
             )
@@ -162,15 +164,18 @@ class Pretrainer:
             yield moment
 
     def _gradient(self) -> tuple[float, float]:
-        """Read one batch and leave its mean gradient in the parameters; returns its loss and the gradient's length."""
-        rows, first = (self._short, self.step) if self.step < self.short_steps else (self._long, self.step - self.short_steps)
-        n_rows = max(self.recipe.batch_tokens // rows.row_length, self.workers.count)
+        """Read one batch, leave its mean gradient in the parameters; returns its loss and the gradient's length."""
+        is_short = self.step < self.short_steps
+        rows, first = (self._short, self.step) if is_short else (self._long, self.step - self.short_steps)
+        n_rows = self._rows_per_step(rows)
         batch = torch.from_numpy(rows.take(first * n_rows, n_rows))[self.workers.rank :: self.workers.count]
         micro_batches = batch.to(self.device).split(max(1, self.recipe.micro_batch_tokens // rows.row_length))
+        self.model.zero_grad()  # of a step that was interrupted
         loss_sum = 0.0
         with self._arithmetic():
             for ids in micro_batches:
-                loss = self._loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous()) * (len(ids) / len(batch))
+                share = len(ids) * self.workers.count / n_rows  # right also if workers have unequally many rows
+                loss = self._loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous()) * share
                 loss.backward()
                 loss_sum += loss.detach()
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -178,6 +183,15 @@ class Pretrainer:
         self.workers.average([*gradients, mean_loss])
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
         return mean_loss.item(), norm.item()
+
+    def _rows_per_step(self, rows: ShuffledRows) -> int:
+        return max(self.recipe.batch_tokens // rows.row_length, self.workers.count)
+
+    @property
+    def tokens_seen(self) -> int:
+        """Tokens read in all steps so far: whole rows, so up to a row less per step than batch_tokens."""
+        steps = ((self._short, min(self.step, self.short_steps)), (self._long, max(self.step - self.short_steps, 0)))
+        return sum(n * self._rows_per_step(rows) * rows.row_length for rows, n in steps)
 
     def _plain_loss(self, token_ids: Tensor, targets: Tensor) -> Tensor:
         logits = self.model(token_ids)
@@ -196,7 +210,7 @@ class Pretrainer:
             yield
 
     def evaluate(self, max_tokens: int | None = None, model: Transformer | None = None) -> dict[str, Evaluation]:
-        """Score the model (or another of its shape) on the validation texts: all of them, or about max_tokens of each."""
+        """Score the model (or another of its shape) on all validation texts, or on about max_tokens of each."""
         return {
             name: evaluate(
                 model or self.model, corpus, max_tokens=max_tokens, workers=self.workers, bfloat16=self.bfloat16
@@ -221,21 +235,22 @@ class Pretrainer:
     def _resume(self) -> None:
         """Take over the last checkpoint, if there is one. Only the first worker has the folder; it tells the others."""
         checkpoint = self.run_folder.load_checkpoint() if self.run_folder else None
-        if self.workers.count > 1:
-            shared: list[Any] = [checkpoint]
-            torch.distributed.broadcast_object_list(shared)
-            checkpoint = shared[0]
-        if checkpoint is None:
+        tensors, step, facts = checkpoint or (None, 0, {"seconds": 0.0})
+        tensors = self.workers.share(tensors)
+        step, self.seconds = self.workers.total(*((step, facts["seconds"]) if self.workers.is_first else (0, 0.0)))
+        self.step = int(step)
+        if self.run_folder:
+            self.run_folder.drop_moments_after(self.step)
+        if tensors is None:
             return
-        tensors, self.step, facts = checkpoint
-        self.seconds = facts["seconds"]
+        shapes = {f"model|{name}": p.shape for name, p in self.model.named_parameters()}
+        if self.step > self.recipe.steps or any(n not in tensors or tensors[n].shape != s for n, s in shapes.items()):
+            raise PretrainingError("the checkpoint belongs to another model or recipe; choose another folder")
         with torch.no_grad():
             for name, p in self.model.named_parameters():
                 p.copy_(tensors[f"model|{name}"])
         memory = {n.removeprefix("optimizer|"): t for n, t in tensors.items() if n.startswith("optimizer|")}
         self.optimizer.load_state_tensors(memory)
-        if self.run_folder:
-            self.run_folder.drop_moments_after(self.step)
 
     def _log(self, moment: Moment) -> None:
         if self.run_folder is None:
@@ -250,6 +265,36 @@ class Pretrainer:
     def _snapshot(self) -> None:
         if self.run_folder and self.step in self.recipe.snapshot_steps:
             self.run_folder.save_snapshot(dict(self.model.named_parameters()), self.step)
+
+
+def _compiled(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same arithmetic, fused. It is compiled when it is first called, so that is when it may fail."""
+    fused = torch.compile(loss, dynamic=False)
+
+    def compiled_loss(token_ids: Tensor, targets: Tensor) -> Tensor:
+        try:
+            return fused(token_ids, targets)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise PretrainingError(f"torch.compile cannot be used here ({reason}); leave it out") from None
+
+    return compiled_loss
+
+
+@contextmanager
+def _interruptions_wait() -> Iterator[None]:
+    """Let a Ctrl-C that comes now take effect only after the block, so that no parameter is left half moved."""
+    if threading.current_thread() is not threading.main_thread():  # where Ctrl-C never arrives
+        yield
+        return
+    pressed = threading.Event()
+    usual = signal.signal(signal.SIGINT, lambda *_: pressed.set()) or signal.SIG_DFL
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if pressed.is_set():
+        signal.raise_signal(signal.SIGINT)
 
 
 def choose_device(name: str | None) -> torch.device:

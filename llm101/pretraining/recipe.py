@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -46,15 +47,17 @@ class Recipe:
     """Of the first parameters and of the order of the text."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_tokens", "micro_batch_tokens", "evaluate_every", "evaluate_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("short_row_length", "warmup_steps", "weight_decay", "snapshots", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        lowest = {"steps": 1, "batch_tokens": 1, "micro_batch_tokens": 1, "evaluate_every": 1, "evaluate_tokens": 1}
+        lowest |= {"short_row_length": 0, "warmup_steps": 0, "snapshots": 0, "seed": 0}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**63:
+                raise ValueError(f"{name} must be a whole number from {least} upwards, got {value!r}")
         for name in ("matrix_lr", "other_lr", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number above 0, got {getattr(self, name)}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be a number from 0 upwards, got {self.weight_decay}")
         for name in ("short_rows_fraction", "decay_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")

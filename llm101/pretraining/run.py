@@ -7,6 +7,7 @@ Reading order: start, then finish.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -17,14 +18,16 @@ from typing import Any
 
 import torch
 
-from llm101.corpus import Corpus, Progress, documents
+from llm101.atomic_file import atomic_file
+from llm101.corpus import Corpus, CorpusError, Progress, documents
+from llm101.documents import n_bytes_of
 from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import save_model
 from llm101.pretraining.evaluation import Evaluation
 from llm101.pretraining.memory import keep_freed_memory
 from llm101.pretraining.pretrainer import Pretrainer, PretrainingError, choose_device
 from llm101.pretraining.recipe import Recipe
-from llm101.pretraining.run_folder import RunFolder
+from llm101.pretraining.run_folder import RunFolder, RunFolderError
 from llm101.pretraining.workers import Workers
 from llm101.tokenizer import Tokenizer
 
@@ -41,6 +44,12 @@ class Run:
     pretrainer: Pretrainer
     tokenizer: Tokenizer
     out: Path
+
+    def close(self) -> None:
+        """Let others into the folder."""
+        if self.pretrainer.run_folder:
+            self.pretrainer.run_folder.close()
+        self.pretrainer.workers.leave()
 
 
 def start(
@@ -71,13 +80,15 @@ def start(
     Raises:
         RunFolderError, CorpusError, TokenizerError, PretrainingError: each with one clear line.
     """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise PretrainingError(f"minutes must be a number above 0, got {minutes}")
     keep_freed_memory()
     out = Path(out)
     workers = Workers.join(choose_device(device))
     folder = RunFolder(out) if workers.is_first else None
     try:
         if folder:
-            _prepare(folder.path, sources, valid, config.vocab_size, progress)
+            _prepare(folder, sources, valid, config.vocab_size, progress)
         workers.wait()
         tokenizer = Tokenizer.from_file(out / "training" / "tokenizer.json")
         train = Corpus(out / "training" / "corpus" / "train")
@@ -85,7 +96,7 @@ def start(
         if minutes is not None:
             recipe = replace(recipe, steps=_steps_in(minutes, config, train, recipe, device, compile, folder))
         if folder:
-            folder.claim(_settings(config, recipe, train, judged_on))
+            folder.refuse_others(_settings(config, recipe, train, judged_on))
         model = Transformer(config).initialise(recipe.seed)
         pretrainer = Pretrainer(
             model,
@@ -97,6 +108,8 @@ def start(
             compile=compile,
             checkpoint_seconds=checkpoint_seconds,
         )
+        if folder:  # last, so that a start that was refused can be tried again with other settings
+            folder.claim(_settings(config, recipe, train, judged_on))
     except BaseException:
         if folder:
             folder.close()
@@ -117,7 +130,7 @@ def finish(run: Run) -> dict[str, Evaluation]:
     if pretrainer.workers.is_first:
         metadata = {
             "steps": str(pretrainer.step),
-            "tokens_seen": str(pretrainer.step * pretrainer.recipe.batch_tokens),
+            "tokens_seen": str(pretrainer.tokens_seen),
             "seed": str(pretrainer.recipe.seed),
         }
         save_model(run.out, model, run.tokenizer, torch.float16, metadata)
@@ -125,29 +138,61 @@ def finish(run: Run) -> dict[str, Evaluation]:
 
 
 def _prepare(
-    path: Path,
+    folder: RunFolder,
     sources: Sequence[str | os.PathLike[str]],
     valid: Sequence[str | os.PathLike[str]],
     vocab_size: int,
     progress: Callable[[str], Progress] | None,
 ) -> None:
     """Train the tokenizer and encode the text, unless an earlier start of this run did."""
-    tokenizer_file, corpus = path / "tokenizer.json", path / "corpus"
-    if (corpus / "ready").exists():
-        return
+    corpus, texts = folder.path / "corpus", _texts(sources, valid, vocab_size)
+    ready = corpus / "ready"
+    if ready.exists():
+        if (found := ready.read_text(encoding="utf-8")) in ("", texts):  # "": of a run that did not write them down
+            return
+        if folder.settings() is not None:
+            raise RunFolderError(
+                f"{folder.out} holds a run on other text ({found}, not {texts}); "
+                "give the same to go on with it, or choose another folder"
+            )
     shutil.rmtree(corpus, ignore_errors=True)
-    texts = (text for source in sources for text in documents(source))
-    tokenizer = Tokenizer.train(texts, vocab_size, path.parent.name)
-    tokenizer.save(tokenizer_file)
+    tokenizer = Tokenizer.train((text for s in sources for text in documents(s)), vocab_size, folder.out.resolve().name)
+    tokenizer.save(folder.path / "tokenizer.json")
+
+    def build(what: Sequence[str | os.PathLike[str]], name: str) -> Corpus:
+        told = progress and progress("encoding " + ", ".join(map(str, what)))
+        return Corpus.build(what, tokenizer, corpus / name, told)
+
     if valid:
-        Corpus.build(sources, tokenizer, corpus / "train", progress and progress("encoding the corpus"))
-        for source in valid:
-            Corpus.build([source], tokenizer, corpus / "valid" / Path(source).stem, progress and progress(f"encoding {source}"))
+        build(sources, "train")
+        for name, source in _names(valid).items():
+            build([source], f"valid/{name}")
     else:
-        whole = Corpus.build(sources, tokenizer, corpus / "whole", progress and progress("encoding the corpus"))
-        whole.hold_back(HELD_BACK, tokenizer, corpus / "train", corpus / "valid" / "held_back")
+        build(sources, "whole").hold_back(HELD_BACK, tokenizer, corpus / "train", corpus / "valid" / "held_back")
         shutil.rmtree(corpus / "whole")
-    (corpus / "ready").touch()
+    with atomic_file(ready) as file:
+        file.write(texts.encode())
+
+
+def _texts(
+    sources: Sequence[str | os.PathLike[str]], valid: Sequence[str | os.PathLike[str]], vocab_size: int
+) -> str:
+    """What was prepared, in one line: the same line means the same tokens, wherever the files have been moved to."""
+    def listed(some: Sequence[str | os.PathLike[str]]) -> str:
+        return ", ".join(f"{Path(source).name} {n_bytes_of(source)}" for source in some)
+
+    return f"{vocab_size} tokens of {listed(sources)}" + (f", judged on {listed(valid)}" if valid else "")
+
+
+def _names(valid: Sequence[str | os.PathLike[str]]) -> dict[str, str | os.PathLike[str]]:
+    """Validation texts under short names, which also name folders."""
+    names: dict[str, str | os.PathLike[str]] = {}
+    for source in valid:
+        name = Path(os.path.abspath(source)).stem.replace(":", "-")
+        if name in names:
+            raise CorpusError(f"two validation texts are called {name} ({names[name]} and {source}); rename one")
+        names[name] = source
+    return names
 
 
 def _settings(config: ModelConfig, recipe: Recipe, train: Corpus, valid: dict[str, Corpus]) -> dict[str, Any]:
@@ -168,14 +213,14 @@ def _steps_in(
     compile: bool,
     folder: RunFolder | None,
 ) -> int:
-    """How many steps fit into some minutes: time a few on a model that is thrown away. A resumed run keeps its number."""
-    if minutes <= 0:
-        raise PretrainingError(f"minutes must be above 0, got {minutes}")
+    """How many steps fit into some minutes: time a few on a model thrown away. A resumed run keeps its number."""
     workers = Workers.join(choose_device(device))
-    if known := workers.total((folder.recipe_steps() or 0) if folder else 0)[0]:  # the first worker tells the others
-        return int(known)
+    known = folder.settings() if folder else None
+    if steps := workers.total(known["recipe"]["steps"] if known else 0)[0]:  # the first worker tells the others
+        return int(steps)
+    probe_recipe = replace(recipe, steps=PROBE_STEPS, snapshots=0)
     probe = Pretrainer(
-        Transformer(config).initialise(0), train, None, replace(recipe, steps=PROBE_STEPS), device=device, compile=compile
+        Transformer(config).initialise(0), train, None, probe_recipe, device=device, compile=compile
     )
     moments = probe.moments()
     next(moments)

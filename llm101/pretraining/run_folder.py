@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from llm101.atomic_file import atomic_file, reason
+from llm101.strict_json import strict_json
 
 
 class RunFolderError(ValueError):
@@ -46,32 +51,45 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunFolderError(f"another process is training in {out}; wait for it or choose another folder") from None
-        except OSError as error:
-            raise RunFolderError(f"cannot write to {out}: {error.strerror}") from None
-
-    def claim(self, settings: dict[str, Any]) -> None:
-        """Say what makes this run this run; a folder that was started with other settings is refused."""
-        settings = json.loads(json.dumps(settings))  # as it will be read back
-        file = self.path / "settings.json"
-        if not file.exists():
-            _replace(file, json.dumps(settings, indent=1).encode())
-            return
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunFolderError(f"{file} is damaged ({error}); choose another folder") from None
-        if found != settings:
-            differing = [key for key in {*found, *settings} if found.get(key) != settings.get(key)]
             raise RunFolderError(
-                f"{self.out} holds a run with other settings ({', '.join(sorted(differing))} differ); "
-                "give the same ones to go on with it, or choose another folder"
+                f"another process is training in {out}; wait for it or choose another folder"
+            ) from None
+        except OSError as error:
+            raise RunFolderError(f"cannot write to {out}: {reason(error)}") from None
+
+    def settings(self) -> dict[str, Any] | None:
+        """What the run was started with; None if it is new."""
+        file = self.path / "settings.json"
+        try:
+            return strict_json(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            raise RunFolderError(f"{file} is damaged ({error}); choose another folder") from None
+
+    def refuse_others(self, settings: dict[str, Any]) -> None:
+        """See that the folder is new, or that it holds a run with the same settings.
+
+        Raises:
+            RunFolderError: naming what differs, with both values.
+        """
+        found, wanted = self.settings(), json.loads(json.dumps(settings))  # as they will be read back
+        if found is not None and found != wanted:
+            there, here = dict(_leaves(found)), dict(_leaves(wanted))
+            differing = [
+                f"{name} is {there.get(name, 'not set')} there and {here.get(name, 'not set')} here"
+                for name in {**there, **here}
+                if there.get(name) != here.get(name)
+            ]
+            raise RunFolderError(
+                f"{self.out} holds a run with other settings: {'; '.join(differing)}. "
+                "Give the same ones to go on with it, or choose another folder"
             )
 
-    def recipe_steps(self) -> int | None:
-        """How many steps the run was started with; None if it is new."""
-        file = self.path / "settings.json"
-        return json.loads(file.read_text(encoding="utf-8"))["recipe"]["steps"] if file.exists() else None
+    def claim(self, settings: dict[str, Any]) -> None:
+        """Say what makes this run this run, once everything else about it has been found to be in order."""
+        if self.settings() is None:
+            self._write("settings.json", json.dumps(settings, indent=1).encode())
 
     def save_checkpoint(self, tensors: dict[str, Tensor], step: int, facts: dict[str, Any]) -> None:
         """Put a new checkpoint in the place of the old one, in one step."""
@@ -86,33 +104,37 @@ class RunFolder:
         try:
             with safe_open(file, "pt") as opened:
                 metadata = opened.metadata()
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a dict)
             return tensors, int(metadata["step"]), json.loads(metadata["facts"])
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{file} is damaged ({error}); delete it to start this run anew") from None
 
     def save_snapshot(self, tensors: dict[str, Tensor], step: int) -> None:
         """Keep the parameters of this moment, as float16."""
-        (self.path / "snapshots").mkdir(exist_ok=True)
         halves = {name: tensor.to(torch.float16) for name, tensor in tensors.items()}
         self._save(self.path / "snapshots" / f"step-{step:06d}.safetensors", halves, {"step": str(step)})
 
     def add_moment(self, moment: dict[str, Any]) -> None:
         """Append one line to the log."""
-        with (self.path / "moments.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(moment) + "\n")
+        file = self.path / "moments.jsonl"
+        try:
+            with file.open("a", encoding="utf-8") as opened:
+                opened.write(json.dumps(moment) + "\n")
+        except OSError as error:
+            raise RunFolderError(f"cannot write {file}: {reason(error)}") from None
 
     def drop_moments_after(self, step: int) -> None:
-        """Forget logged moments that the run, resumed at `step`, will go through again."""
-        file = self.path / "moments.jsonl"
-        if file.exists():
-            lines = [line for line in file.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-            _replace(file, "".join(line + "\n" for line in lines).encode())
+        """Forget what the run, resumed at `step`, will go through again, and a line that a crash cut off."""
+        kept = [moment for moment in self.moments() if moment["step"] <= step]
+        self._write("moments.jsonl", "".join(json.dumps(moment) + "\n" for moment in kept).encode())
 
     def moments(self) -> list[dict[str, Any]]:
         """All logged moments."""
-        file = self.path / "moments.jsonl"
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        try:
+            lines = (self.path / "moments.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [moment for moment in map(_moment, lines) if moment]
 
     def close(self) -> None:
         """Let others in."""
@@ -121,31 +143,37 @@ class RunFolder:
     def _save(self, file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         partial = file.with_name(file.name + ".partial")
         try:
+            file.parent.mkdir(exist_ok=True)
             save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
             with partial.open("rb+") as written:
                 os.fsync(written.fileno())
             partial.replace(file)
         except (OSError, SafetensorError) as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise RunFolderError(f"cannot write {file}: {error}; the checkpoint before it is untouched") from None
 
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            with atomic_file(self.path / name) as file:
+                file.write(content)
+        except OSError as error:
+            raise RunFolderError(f"cannot write {self.path / name}: {reason(error)}") from None
 
-def _step_of(line: str) -> float:
+
+def _moment(line: str) -> dict[str, Any] | None:
+    """A line of the log; None if a crash cut it off."""
     try:
-        return json.loads(line)["step"]
+        moment = json.loads(line)
+        return moment if isinstance(moment["step"], int) else None
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # a line that a crash cut off
+        return None
 
 
-def _replace(file: Path, content: bytes) -> None:
-    """Write a small file in one step."""
-    partial = file.with_name(file.name + ".partial")
-    try:
-        with partial.open("wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RunFolderError(f"cannot write {file}: {error.strerror}") from None
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every single setting, under a name such as recipe.steps."""
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{name}.{key}".removeprefix("."))

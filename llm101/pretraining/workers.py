@@ -6,13 +6,22 @@ a single process is the case of one worker, in which nothing here does anything.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor
+
+from llm101.strict_json import shown
+
+
+class WorkerError(ValueError):
+    """Another worker is gone, so this one cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,18 @@ class Workers:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            if device.type == "cuda":
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+            # The others wait while the first one encodes the corpus, for hours if need be. A worker that dies is
+            # noticed at once all the same.
+            distributed.init_process_group(backend, timeout=timedelta(days=7))
         return cls(distributed.get_rank(), distributed.get_world_size())
+
+    def leave(self) -> None:
+        """Say goodbye, at the end."""
+        if self.count > 1 and distributed.is_initialized():
+            distributed.destroy_process_group()
 
     @property
     def is_first(self) -> bool:
@@ -44,7 +63,8 @@ class Workers:
             return
         tensors = list(tensors)
         flat = torch.cat([t.reshape(-1) for t in tensors])
-        distributed.all_reduce(flat)
+        with _others_alive():
+            distributed.all_reduce(flat)
         flat /= self.count
         for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(mean.view_as(tensor))
@@ -54,10 +74,41 @@ class Workers:
         if self.count == 1:
             return list(numbers)
         sums = torch.tensor(numbers, dtype=torch.float64)
-        distributed.all_reduce(sums)
+        with _others_alive():
+            distributed.all_reduce(sums)
         return sums.tolist()
+
+    def share(self, tensors: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+        """Give the first worker's named tensors to all."""
+        if self.count == 1:
+            return tensors
+        shapes = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in (tensors or {}).items()}
+        (length,) = self.total(len(json.dumps(shapes)) if self.is_first else 0)
+        header = torch.zeros(int(length), dtype=torch.uint8)
+        if self.is_first:
+            header.copy_(torch.frombuffer(bytearray(json.dumps(shapes).encode()), dtype=torch.uint8))
+        with _others_alive():
+            distributed.broadcast(header, 0)
+            received: dict[str, Tensor] = {}
+            for name, (dtype, shape) in json.loads(bytes(header.tolist())).items():
+                blank = torch.empty(shape, dtype=getattr(torch, dtype))
+                received[name] = tensors[name].contiguous() if tensors else blank
+                distributed.broadcast(received[name], 0)
+        return received or None
 
     def wait(self) -> None:
         """Go on once all workers are here."""
         if self.count > 1:
-            distributed.barrier()
+            with _others_alive():
+                distributed.barrier()
+
+
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    """Turn torch's report of a lost connection into one clear line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkerError(
+            f"another worker stopped ({shown(str(error))}); the same command goes on from the last checkpoint"
+        ) from None
