@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from llm101.corpus import Progress
+if TYPE_CHECKING:
+    from llm101.corpus import Progress
+    from llm101.pretraining.run import Run
 
 SAMPLE_PROMPT = "Once upon a time"
 
@@ -76,28 +82,22 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
     first = run.pretrainer.workers.is_first
     if first:
         _say(f"{config.n_parameters:,} parameters, {run.pretrainer.train_tokens:,} tokens of text")
-    moment, stopped = None, False
     try:
-        shown = 0.0
-        for moment in run.pretrainer.moments():
-            if first and (moment.valid or time.monotonic() - shown > 10):
-                _say(_line(moment))
-                if moment.valid:
-                    _say("    " + _sample(run))
-                shown = time.monotonic()
-    except KeyboardInterrupt:
-        stopped = True
-        run.pretrainer.save()
-        _say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
-    evaluations = finish(run)
+        stopped = _train(run)
+        if stopped and first:
+            _say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
+        evaluations = finish(run)
+    finally:
+        run.close()
     if not first:
         return None
     valid = next(iter(evaluations.values()), None)
+    log = run.pretrainer.run_folder.moments() if run.pretrainer.run_folder else []
     result = {
         "steps": run.pretrainer.step,
-        "tokens_seen": run.pretrainer.step * run.pretrainer.recipe.batch_tokens,
+        "tokens_seen": run.pretrainer.tokens_seen,
         "seconds": round(run.pretrainer.seconds, 1),
-        "train_loss_nats": moment.train_loss_nats if moment else None,
+        "train_loss_nats": log[-1]["train_loss_nats"] if log else None,
         "valid_loss_nats": valid.loss_nats if valid else None,
         "valid_bits_per_byte": valid.bits_per_byte if valid else None,
         "validation": {name: e.bits_per_byte for name, e in evaluations.items()},
@@ -108,6 +108,40 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
         scores = ", ".join(f"{name} {e.bits_per_byte:.4f}" for name, e in evaluations.items())
         print(f"wrote {options.out} after {result['steps']} steps; bits per byte: {scores}")
     return result
+
+
+def _train(run: Run) -> bool:
+    """Train to the end, or until Ctrl-C in any worker; returns whether it was stopped."""
+    first, shown = run.pretrainer.workers.is_first, 0.0
+    with _stop_signal() as asked_to_stop:
+        for moment in run.pretrainer.moments():
+            if first and (moment.valid or time.monotonic() - shown > 10):
+                _say(_line(moment))
+                if moment.valid:
+                    _say("    " + _sample(run))
+                shown = time.monotonic()
+            if run.pretrainer.workers.total(asked_to_stop.is_set())[0] and moment.step < moment.steps:
+                run.pretrainer.save()
+                return True
+    return False
+
+
+@contextmanager
+def _stop_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a polite kill sets, as workers must stop at the same step; a second one stops at once."""
+    asked = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    usual = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _say(text: str) -> None:
@@ -141,10 +175,14 @@ def _sample(run: Any) -> str:
     """What the model writes at this point: a seeded sample, the same prompt every time."""
     from llm101.inference import InferenceEngine
 
+    if run.pretrainer.model.config.context_length < 2:
+        return ""  # no room for a prompt and a token
     engine = InferenceEngine(run.pretrainer.model.eval(), run.tokenizer)
-    completion = engine.complete(SAMPLE_PROMPT, max_tokens=40, temperature=0.8, seed=0)
+    ids = [*engine.start_ids, *run.tokenizer.encode(SAMPLE_PROMPT)]
+    ids = ids[: engine.model.config.context_length // 2]
+    completion = engine.complete(ids, max_tokens=40, temperature=0.8, seed=0)
     run.pretrainer.model.train()
-    return (SAMPLE_PROMPT + completion.text).replace("\n", " ")
+    return (run.tokenizer.decode(ids[1:]) + completion.text).replace("\n", " ")
 
 
 COMMANDS = (("pretrain", "data in, a model folder out; resumes after any interruption", pretrain_options, pretrain),)

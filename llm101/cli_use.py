@@ -56,7 +56,9 @@ def models(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = [model.facts() for model in known_models()]
     if not options.json:
         for row in rows:
-            size = f"{row['n_parameters']:,} parameters, {row['n_bytes'] / 1e6:.1f} MB" if row["installed"] else "not here"
+            size = "not here"
+            if row["installed"]:
+                size = f"{row['n_parameters']:,} parameters, {row['n_bytes'] / 1e6:.1f} MB"
             print(f"{row['name']:<14} {size}  ({row['origin']})")
     return rows
 
@@ -137,7 +139,7 @@ def complete(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.library import load
 
     lm = load(options.model)
-    prompt = sys.stdin.read() if options.prompt == "-" else options.prompt
+    prompt = _standard_input() if options.prompt == "-" else options.prompt
     settings = {
         "max_tokens": options.max_tokens,
         "temperature": options.temperature,
@@ -158,6 +160,15 @@ def complete(options: argparse.Namespace) -> dict[str, Any]:
         pass
     print()
     return {}
+
+
+def _standard_input() -> str:
+    """A text from another program, without the line break that `echo` puts at its end."""
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"standard input is not UTF-8 text: an odd byte at offset {error.start:,}") from None
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _as_json(completion: Any) -> dict[str, Any]:

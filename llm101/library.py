@@ -127,20 +127,26 @@ def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
     """Only the tokenizer: of a model, as for `load`, or a well-known one by name, such as "o200k_base"."""
     if str(name_or_path) in VOCABULARIES:
         return Tokenizer.from_tiktoken(str(name_or_path))
-    return Tokenizer.from_file(_find(name_or_path)[1] / "tokenizer.json")
+    try:
+        return Tokenizer.from_file(_find(name_or_path)[1] / "tokenizer.json")
+    except ModelNotFoundError as error:
+        raise ModelNotFoundError(f"{error}; known tokenizers are {', '.join(VOCABULARIES)}") from None
 
 
 def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path, Path | None]:
     """The model's name, its folder and, if the reader named one, its parameter file."""
     text, path = str(name_or_path), Path(name_or_path)
     for known in known_models():
+        if text == known.name and not known.installed:
+            raise ModelNotFoundError(f"the files of {text} are not in {known.path}: install llm101 again")
         if text == known.name:
             return text, known.path, None
-    if path.is_dir():
+    if path.is_dir() and text:
         return path.resolve().name, path, None
     if path.is_file():
         return path.stem, path.parent, path
-    if text.count("/") == 1 and not text.startswith((".", "/", "~")) and not path.parent.is_dir():
+    is_path = text.startswith((".", "/", "~")) or path.suffix in (".safetensors", ".json") or path.parent.is_dir()
+    if text.count("/") == 1 and not is_path:
         return text, _download(text), None
     names = [known.name for known in known_models()]
     close = difflib.get_close_matches(text, names, n=1)
