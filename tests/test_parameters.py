@@ -288,8 +288,11 @@ def test_the_tensor_that_holds_nan_or_infinity_is_named(tmp_path: Path, bad: flo
         ParameterFile(tmp_path / "f").check_finite()
 
 
-def test_finite_numbers_pass(small: ParameterFile) -> None:
-    small.check_finite()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e5m2])
+def test_finite_numbers_pass_up_to_the_largest(tmp_path: Path, dtype: torch.dtype) -> None:
+    largest = torch.tensor([torch.finfo(dtype).max, torch.finfo(dtype).min], dtype=torch.float64).to(dtype)
+    write_parameters(tmp_path / "f", {"a": largest, "empty": largest[:0], "ids": torch.tensor([1])})
+    ParameterFile(tmp_path / "f").check_finite()
 
 
 # Fingerprint
