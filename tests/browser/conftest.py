@@ -55,6 +55,7 @@ def open_notebook(
     witness.requests.clear()
     opened: list[NotebookPage] = []
     context = browser.new_context(viewport=SMALL_LAPTOP, reduced_motion="reduce")
+    context.set_default_timeout(60_000)  # milliseconds; only a busy machine needs that long
 
     def open_in_new_page(name: str) -> NotebookPage:
         opened.append(NotebookPage(context.new_page()))  # before it is ready: a failure is pictured as well

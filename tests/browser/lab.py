@@ -190,7 +190,7 @@ class NotebookPage:
             timeout=1000 * seconds,
         )
 
-    def run_all(self, seconds: float = 120) -> None:
+    def run_all(self, seconds: float = 300) -> None:
         """Run every cell, and wait for the last one to end."""
         self.page.evaluate(
             """ms => Promise.race([
