@@ -6,11 +6,15 @@ protocol that each one's docstring names.
     completion_console    CompletionConsole: type a beginning, watch a model on this machine go on
     system_map            SystemMap: the whole system as a map; each box shows the real object
     parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
+    token_playground      TokenizerPlayground: several tokenizers at work on the text that is typed
+    merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
     still_pictures        what a widget leaves behind where no widget can run
 """
 
 from llm101_widgets.completion_console import CompletionConsole
+from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
 from llm101_widgets.system_map import SystemMap
+from llm101_widgets.token_playground import TokenizerPlayground
 
-__all__ = ["CompletionConsole", "ParameterMicroscope", "SystemMap"]
+__all__ = ["CompletionConsole", "MergeReplay", "ParameterMicroscope", "SystemMap", "TokenizerPlayground"]

@@ -1,0 +1,239 @@
+// MergeReplay: a text falls into single bytes, and the merges that a tokenizer learned join them again, one by one.
+//
+// Reads:  text step (the reader's), merges ([left, right], a character for each byte), counts, pattern
+// Writes: text step (how many merges are made)
+// The page replays everything itself, so it needs no kernel once it is there.
+
+import { asBytes, asKey, pageRegExp } from "../token_playground/bpe.js";
+import { hex, pieces, visible } from "../token_playground/pieces.js";
+
+const SAVE_AFTER_MS = 300, PLAY_EVERY_MS = 700, AROUND = 3; // neighbours shown on each side of a merge
+const [WIDTH, HEIGHT] = [640, 120]; // of the curve, in its own units
+
+const bytesOf = (characters) => Uint8Array.from(characters, (c) => c.charCodeAt(0));
+
+/** Which merge joins two pieces: Map "how long is the left one, both" -> its number, from 0. */
+export function numberMerges(merges) {
+  const numbers = new Map();
+  merges.forEach(([left, right], k) => {
+    const pair = `${left.length} ${asKey.decode(bytesOf(left + right))}`;
+    if (!numbers.has(pair)) numbers.set(pair, k);
+  });
+  return numbers;
+}
+
+/** All that happens to the words: single bytes first (made: 0 merges), then a step {made, ends, fresh} per change. */
+export function replay(words, numbers) {
+  const keys = words.map((word) => asKey.decode(asBytes.encode(word)));
+  const numberAt = (key, start, middle, end) =>
+    numbers.get(`${middle - start} ${key.slice(start, end)}`) ?? Infinity;
+  let ends = keys.map((key) => [...key].map((_, i) => i + 1));
+  const steps = [{ made: 0, ends, fresh: ends.map(() => []) }];
+  for (;;) {
+    const inWord = (word, key) => word.slice(1).map((end, i) => numberAt(key, word[i - 1] ?? 0, word[i], end));
+    const inWords = ends.map((word, w) => inWord(word, keys[w]));
+    const next = inWords.reduce((least, word) => word.reduce((a, b) => Math.min(a, b), least), Infinity);
+    if (next === Infinity) return steps;
+    const fresh = ends.map(() => []);
+    ends = ends.map((word, w) => joinAll(word, inWords[w], next, fresh[w]));
+    steps.push({ made: next + 1, ends, fresh });
+  }
+}
+
+function joinAll(word, numbers, which, fresh) {
+  const joined = [];
+  for (let i = 0; i < word.length; i++) {
+    if (numbers[i] === which) fresh.push(joined.push(word[++i]) - 1); // aa in aaa: from the left, each piece once
+    else joined.push(word[i]);
+  }
+  return joined;
+}
+
+/** The last of the steps that has happened once so many merges are made. */
+export function stepAt(steps, made) {
+  let index = steps.length - 1;
+  while (steps[index].made > made) index--;
+  return index;
+}
+
+const nPieces = (step) => step.ends.reduce((sum, word) => sum + word.length, 0);
+
+/** A piece in words: its text, or the bytes of it that are no whole character. */
+export function spell(parts) {
+  return parts.map((part) => (part.char ? hex(part.bytes) : visible(part.text).map(([, s]) => s).join(""))).join("");
+}
+
+/** The same for a piece of a merge, of which only the bytes are known. */
+export function spellKey(characters) {
+  const bytes = bytesOf(characters);
+  try {
+    return spell([{ text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) }]);
+  } catch {
+    return hex(bytes);
+  }
+}
+
+function make(tag, className, properties = {}, children = []) {
+  const node = document.createElement(tag);
+  if (className) node.className = `llm101-replay-${className}`;
+  Object.assign(node, properties);
+  node.append(...children);
+  return node;
+}
+
+function drawing(tag, attributes, className = "") {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (className) node.setAttribute("class", `llm101-replay-${className}`);
+  return node;
+}
+
+/** Where the curve is after so many merges: across by their logarithm, down by the pieces that are gone. */
+function place(made, count, nMerges, most) {
+  return [(WIDTH * Math.log(1 + made)) / Math.log(1 + nMerges), HEIGHT * (1 - count / most)];
+}
+
+function render({ model, el }) {
+  const merges = model.get("merges"), counts = model.get("counts"), numbers = numberMerges(merges);
+  const text = make("textarea", "text", { rows: 2, spellcheck: false, maxLength: 2000 });
+  const buttons = ["⏮ Bytes", "◀ Change", "Change ▶", "⏭ All merges", "▶ Play"].map((textContent) =>
+    make("button", "", { type: "button", textContent }));
+  const slider = make("input", "slider", { type: "range", min: 0, step: 1, ariaLabel: "Changes of this text" });
+  const exact = make("input", "", { type: "number", min: 0, max: merges.length, step: 1 });
+  const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
+  const near = make("ol", "near");
+  const svg = drawing("svg", { viewBox: `-6 -24 ${WIDTH + 12} ${HEIGHT + 48}`, role: "img" }, "curve");
+  const label = make("label", "exact", {}, ["after ", exact, ` of ${merges.length.toLocaleString("en")} merges`]);
+  el.append(make("section", "root", { ariaLabel: "Merge replay" }, [
+    make("label", "field", {}, ["A text to watch", text]), flow, caption,
+    make("div", "controls", {}, [...buttons, slider, label]), make("div", "below", {}, [svg, near]),
+  ])); // prettier-ignore
+  let words = [], steps = [], saving = 0, playing = 0, prepared = null;
+
+  function prepare() {
+    if (text.value === prepared) return;
+    prepared = text.value;
+    words = text.value.match(pageRegExp(model.get("pattern"))) ?? [];
+    steps = replay(words, numbers);
+    slider.max = steps.length - 1;
+  }
+
+  function show() {
+    prepare();
+    const made = model.get("step"), index = stepAt(steps, made), step = steps[index];
+    const justNow = step.made === made && made > 0;
+    flow.replaceChildren(...words.map((word, w) => {
+      const bytes = asBytes.encode(word);
+      const kind = (i) => (justNow && step.fresh[w].includes(i) ? "piece llm101-replay-fresh" : "piece");
+      const shown = pieces({ word, bytes, ends: step.ends[w] });
+      return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spell(parts) })));
+    })); // prettier-ignore
+    slider.value = index;
+    if (document.activeElement !== exact) exact.value = made;
+    buttons[0].disabled = made === 0;
+    buttons[1].disabled = index === 0 && made === 0;
+    buttons[2].disabled = buttons[4].disabled = index === steps.length - 1 && !playing;
+    buttons[3].disabled = made === merges.length;
+    buttons[4].textContent = playing ? "■ Stop" : "▶ Play";
+    const n = nPieces(step), all = nPieces(steps[0]);
+    const so = `${n} ${n === 1 ? "piece" : "pieces"} for ${all} bytes`;
+    slider.ariaValueText = `${made} merges made, ${so}`;
+    const start = "No merge yet: every byte by itself, in words that no merge will cross.";
+    const where = made && !justNow ? "Not in this text. Here:" : "Here:";
+    caption.textContent = `${made ? sentence(made - 1) : start} ${where} ${so}.`;
+    showNear(made);
+    showCurve(made, n, all);
+  }
+
+  function sentence(k) {
+    const [left, right] = merges[k].map(spellKey);
+    const seen = counts[k] ? `, ${counts[k].toLocaleString("en")} times in the training text` : "";
+    return `Merge ${(k + 1).toLocaleString("en")}: “${left}” + “${right}” → “${spellKey(merges[k].join(""))}”${seen}.`;
+  }
+
+  function showNear(made) {
+    const from = Math.max(0, Math.min(made - 1 - AROUND, merges.length - 2 * AROUND - 1));
+    near.start = from + 1;
+    near.replaceChildren(...merges.slice(from, from + 2 * AROUND + 1).map(([left, right], i) => {
+      const item = make("li", from + i === made - 1 ? "now" : from + i < made ? "" : "later");
+      const [a, b] = [left, right].map((piece) => make("code", "", { textContent: spellKey(piece) }));
+      item.append(a, " + ", b);
+      if (from + i === made - 1) item.ariaCurrent = "step";
+      return item;
+    })); // prettier-ignore
+  }
+
+  function showCurve(made, n, all) {
+    const at = (step) => place(step.made, nPieces(step), merges.length, all || 1).map((v) => v.toFixed(1));
+    const line = steps.map((step, i) => (i ? `H${at(step)[0]} V${at(step)[1]}` : `M${at(step).join(" ")}`)).join(" ");
+    const [x, y] = place(made, n, merges.length, all || 1), below = HEIGHT + 18;
+    const write = (words, x, y, anchor) => {
+      const node = drawing("text", { x, y, "text-anchor": anchor });
+      node.textContent = words.toLocaleString("en");
+      return node;
+    };
+    const ticks = [0, 1, 10, 100, 1000, 10_000, 100_000].filter((k) => k <= merges.length / 2);
+    svg.ariaLabel = `Pieces of the text against merges made: from ${all} down to ${nPieces(steps.at(-1))}`;
+    svg.replaceChildren(
+      drawing("path", { d: `${line} H${WIDTH}` }, "line"), drawing("path", { d: `M0 ${HEIGHT} H${WIDTH}` }, "axis"),
+      drawing("circle", { cx: x, cy: y, r: 5 }, "dot"),
+      write(`${n} pieces`, Math.min(x + 8, WIDTH - 60), y - 9, "start"),
+      ...ticks.map((k) => write(k, place(k, 0, merges.length, 1)[0], below, k ? "middle" : "start")),
+      write("merges made", WIDTH, below, "end"),
+    ); // prettier-ignore
+  }
+
+  function go(made) {
+    if (!Number.isInteger(made) || made < 0 || made > merges.length) return;
+    model.set("step", made);
+    model.save_changes();
+  }
+
+  function change(by) {
+    const made = model.get("step"), index = stepAt(steps, made);
+    if (by > 0) go(steps[Math.min(index + 1, steps.length - 1)].made);
+    else go(steps[index].made < made ? steps[index].made : steps[Math.max(0, index - 1)].made);
+  }
+
+  function stop() {
+    clearInterval(playing);
+    playing = 0;
+  }
+
+  function play() {
+    if (playing) return void (stop(), show());
+    playing = setInterval(() => {
+      if (stepAt(steps, model.get("step")) < steps.length - 1) return change(1);
+      stop();
+      show();
+    }, PLAY_EVERY_MS);
+    change(1);
+  }
+
+  function save() {
+    clearTimeout(saving);
+    if (text.value === model.get("text")) return;
+    model.set("text", text.value);
+    model.save_changes();
+  }
+
+  const actions = [() => go(0), () => change(-1), () => change(1), () => go(merges.length)];
+  actions.forEach((act, i) => buttons[i].addEventListener("click", () => (stop(), act())));
+  buttons[4].addEventListener("click", play);
+  slider.addEventListener("input", () => (stop(), go(steps[slider.valueAsNumber].made)));
+  exact.addEventListener("input", () => (stop(), go(exact.valueAsNumber)));
+  text.addEventListener("input", () => {
+    stop();
+    show();
+    clearTimeout(saving);
+    saving = setTimeout(save, SAVE_AFTER_MS);
+  });
+  text.addEventListener("change", save);
+  model.on("change:step", show);
+  model.on("change:text", () => ((text.value = model.get("text")), show()));
+  text.value = model.get("text");
+  show();
+  return () => (stop(), clearTimeout(saving));
+}
+
+export default { render };
