@@ -75,3 +75,9 @@ def test_the_text_left_behind_says_all_that_the_map_shows() -> None:
     assert "    stories: 50,000" in text
     assert "Parameters --[form the 'brain' of]--> Model" in text
     assert "0x" not in text
+
+
+def test_a_box_leads_to_no_chapter_that_is_not_there() -> None:
+    drawn = SystemMap(chapters=["01_parameters.ipynb"])
+    assert drawn.boxes["parameters"]["chapter"] == "01_parameters.ipynb"
+    assert drawn.boxes["data"]["chapter"] == ""
