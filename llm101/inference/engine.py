@@ -4,7 +4,8 @@ It knows the model, the tokenizer and the sampler, and nothing of training, inte
 One rule for each edge: a prompt is put after `start_ids`; an empty prompt is refused; a prompt that does not
 leave room for one token is refused; a completion that fills the context stops with reason "context".
 
-Reading order: prefill and decode_step (the two halves of inference), stream, complete, complete_batch.
+Reading order: prefill and decode_step (the two halves of inference), stream, complete, complete_batch; then
+writer.py (from logits to one more token) and fast_decoder.py (the same numbers sooner).
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from llm101.inference.completion import Alternative, Completion, CompletionToken, Rules, ShownText, StopReason
+from llm101.inference.completion import Completion, CompletionToken, Rules
+from llm101.inference.fast_decoder import FastDecoder
 from llm101.inference.kv_cache import KVCache
-from llm101.inference.sampling import Sampler, SamplingSettings
+from llm101.inference.sampling import SamplingSettings
+from llm101.inference.writer import Writer
 from llm101.model import Transformer
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ class InferenceEngine:
         start_ids: ids put before every text. Left out: the tokenizer's <|endoftext|>, because a model trained on
             "<|endoftext|> story <|endoftext|> story ..." has learned that a text begins after it.
         end_ids: tokens that end a completion. Left out: the tokenizer's <|endoftext|>.
+        fast: whether the compiled path may be taken where it can be; its logits are within 1e-4 of the plain ones.
 
     Raises:
         ValueError: the tokenizer has more tokens than the model.
@@ -50,6 +55,7 @@ class InferenceEngine:
         *,
         start_ids: Sequence[int] | None = None,
         end_ids: Sequence[int] | None = None,
+        fast: bool = True,
     ) -> None:
         if tokenizer.vocab_size > model.config.vocab_size:
             raise ValueError(
@@ -61,6 +67,12 @@ class InferenceEngine:
         self.start_ids = list(end_id if start_ids is None else start_ids)
         self.end_ids = frozenset(end_id if end_ids is None else end_ids)
         self.kv_cache = self.new_cache()
+        self._fast = FastDecoder(model) if fast else None
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the next step takes the compiled path: decided at each prompt, and given up while a hook listens."""
+        return self._fast is not None and self._fast.is_ready
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty KV cache that fits the model."""
@@ -105,7 +117,11 @@ class InferenceEngine:
         self._check_ids(token_ids)
         if kv_cache is None:
             kv_cache = self.kv_cache = self.new_cache()
-        return self._forward(token_ids, kv_cache)
+        if self._fast is not None:
+            self._fast.refresh()
+            if self._fast.is_ready:
+                return self._fast.prefill(token_ids, kv_cache)
+        return self._plain_forward(token_ids, kv_cache)
 
     def decode_step(self, token_id: int, kv_cache: KVCache | None = None) -> Tensor:
         """Read one more token; the second half of inference, limited by memory bandwidth.
@@ -117,10 +133,16 @@ class InferenceEngine:
             ValueError: an unknown id, or a full context.
         """
         self._check_ids((token_id,))
-        return self._forward((token_id,), self.kv_cache if kv_cache is None else kv_cache)
+        return self._decode_steps((token_id,), (self.kv_cache if kv_cache is None else kv_cache,))[0]
+
+    def _decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> Sequence[Tensor]:
+        """One more token for each of several texts. The plain path takes one text after the other."""
+        if self._fast is not None and self._fast.is_ready:
+            return self._fast.decode_step(token_ids, kv_caches).unbind()
+        return [self._plain_forward((i,), kv_cache) for i, kv_cache in zip(token_ids, kv_caches)]
 
     @torch.no_grad()
-    def _forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
+    def _plain_forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         ids = torch.tensor([list(token_ids)], device=kv_cache.keys.device)
         return self.model(ids, kv_cache, last_only=True)[0, -1]
 
@@ -162,7 +184,7 @@ class InferenceEngine:
 
         def tokens() -> Iterator[CompletionToken]:
             kv_cache = self.new_cache()
-            yield from self._decode(self.prefill(ids, kv_cache), kv_cache, rules, cancel)
+            yield from self._decode(self.prefill(ids, kv_cache), kv_cache, Writer(self.tokenizer, self.end_ids, rules), cancel)
 
         return tokens()
 
@@ -193,59 +215,80 @@ class InferenceEngine:
             kv_cache = self.new_cache()
             logits = self.prefill(ids, kv_cache)
             read = time.perf_counter()
-            for token in self._decode(logits, kv_cache, rules, cancel):
+            for token in self._decode(logits, kv_cache, Writer(self.tokenizer, self.end_ids, rules), cancel):
                 made.append(token)  # one by one, so that an interruption loses nothing
         except KeyboardInterrupt:
             pass
         return Completion.of(made, ids, read - start, time.perf_counter() - read)
 
-    def _decode(self, logits: Tensor, kv_cache: KVCache, rules: Rules, cancel: Cancel) -> Iterator[CompletionToken]:
-        writer = Writer(self, rules)
+    def _decode(self, logits: Tensor, kv_cache: KVCache, writer: Writer, cancel: Cancel) -> Iterator[CompletionToken]:
         while not _is_cancelled(cancel):
-            token = writer.next_token(logits, kv_cache.length)
+            token = writer.next_token(logits, self.model.config.context_length - kv_cache.length)
             yield token
             if token.stop_reason is not None:
                 return
-            logits = self._forward((token.id,), kv_cache)
+            logits = self.decode_step(token.id, kv_cache)
+
+    def complete_batch(
+        self,
+        prompts: Sequence[str | Sequence[int]],
+        *,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        cancel: Cancel = None,
+    ) -> list[Completion]:
+        """Several completions side by side; each is what `complete` gives for its prompt alone, with the same seed.
+
+        Every text has a KV cache of its own, so their lengths may differ and one that ends leaves the others alone.
+        `decode_seconds` of each is the time until it ended, the others' share included.
+
+        Raises:
+            ValueError: a setting out of range, or a prompt that prompt_ids refuses.
+        """
+        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
+        texts = [Text(self.prompt_ids(p), self.new_cache(), Writer(self.tokenizer, self.end_ids, rules)) for p in prompts]
+        try:
+            for text in texts:
+                start = time.perf_counter()
+                text.logits = self.prefill(text.prompt_ids, text.kv_cache)
+                text.prefill_seconds = time.perf_counter() - start
+            self._decode_together(texts, cancel)
+        except KeyboardInterrupt:
+            pass
+        return [Completion.of(t.made, t.prompt_ids, t.prefill_seconds, t.decode_seconds) for t in texts]
+
+    def _decode_together(self, texts: Sequence[Text], cancel: Cancel) -> None:
+        start = time.perf_counter()
+        open_texts = list(texts)
+        while open_texts and not _is_cancelled(cancel):
+            for text in open_texts:
+                room = self.model.config.context_length - text.kv_cache.length
+                text.made.append(text.writer.next_token(text.logits, room))
+                text.decode_seconds = time.perf_counter() - start
+            open_texts = [text for text in open_texts if text.made[-1].stop_reason is None]
+            if open_texts:
+                last_ids = [text.made[-1].id for text in open_texts]
+                new_logits = self._decode_steps(last_ids, [text.kv_cache for text in open_texts])
+                for text, logits in zip(open_texts, new_logits):
+                    text.logits = logits
 
 
-class Writer:
-    """Writes one text: takes a token from each step's logits and knows when the text is over."""
+@dataclass
+class Text:
+    """A text of a batch, on its way."""
 
-    def __init__(self, engine: InferenceEngine, rules: Rules) -> None:
-        self._engine, self._rules, self._n_made = engine, rules, 0
-        self._sampler, self._shown = Sampler(rules.sampling), ShownText(rules.stop)
-
-    def next_token(self, logits: Tensor, length: int) -> CompletionToken:
-        """Take the next token, given logits [vocab_size] after a text of so many tokens."""
-        tokenizer, context_length = self._engine.tokenizer, self._engine.model.config.context_length
-        logits = logits[: tokenizer.vocab_size]  # some models pad their vocabulary
-        token_id = self._sampler.next_id(logits)
-        self._n_made += 1
-        over: StopReason | None = None
-        if token_id in self._engine.end_ids:
-            over = "end"
-        elif self._n_made == self._rules.max_tokens:
-            over = "length"
-        elif length + 1 == context_length:
-            over = "context"
-        text = self._shown.add(b"" if over == "end" else tokenizer.token_bytes(token_id), last=over is not None)
-        logprobs = logits.float().log_softmax(-1)
-        return CompletionToken(
-            id=token_id,
-            text=text,
-            logprob=float(logprobs[token_id]),
-            alternatives=self._alternatives(logprobs),
-            stop_reason="stop" if self._shown.stopped else over,
-        )
-
-    def _alternatives(self, logprobs: Tensor) -> list[Alternative]:
-        n = min(self._rules.n_alternatives, logprobs.shape[0])
-        if n == 0:
-            return []
-        best = logprobs.topk(n)
-        pairs = zip(best.indices.tolist(), best.values.exp().tolist(), strict=True)
-        return [Alternative(i, self._engine.tokenizer.decode([i]), p) for i, p in pairs]
+    prompt_ids: list[int]
+    kv_cache: KVCache
+    writer: Writer
+    made: list[CompletionToken] = field(default_factory=list)
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
 
 
 def _is_cancelled(cancel: Cancel) -> bool:

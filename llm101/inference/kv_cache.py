@@ -6,8 +6,6 @@ back along a text and tries another continuation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -17,7 +15,7 @@ FIRST_CAPACITY = 64  # positions; doubled whenever they are full, up to the cont
 
 
 class KVCache:
-    """Keys and values of every layer, one row per text that is being written.
+    """Keys and values of every layer, for one text or for several of the same length.
 
     `keys` and `values` are [n_layers, batch, n_kv_heads, capacity, d_head]; positions from `length` on
     are room to grow. `length` moves only when the last layer has appended, so an interrupted forward
@@ -25,7 +23,7 @@ class KVCache:
 
     Args:
         config: the shape of the model that fills it.
-        batch: rows; they are all equally long (shorter texts are padded on their left).
+        batch: rows; they are all equally long.
         dtype, device: those of the model.
 
     Example:
@@ -83,8 +81,12 @@ class KVCache:
         self.keys[layer, :, :, self._length : end] = k
         self.values[layer, :, :, self._length : end] = v
         if layer == self.config.n_layers - 1:
-            self._length = end
+            self.advance(k.shape[2])
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, n: int) -> None:
+        """Count n more positions as held: all layers have written them."""
+        self._length += n
 
     def reserve(self, length: int) -> None:
         """Make room for that many positions; what is held stays.
@@ -110,16 +112,9 @@ class KVCache:
         self._length = length
 
     def fork(self) -> KVCache:
-        """A copy that goes on by itself: the branch of a tree."""
-        return self.select(range(self.keys.shape[1]))
-
-    def select(self, rows: Sequence[int], drop_left: int = 0) -> KVCache:
-        """A copy with only those rows, less the first `drop_left` positions (padding that no row needs)."""
-        copy = KVCache(self.config, len(rows), dtype=self.keys.dtype, device=self.keys.device)
-        copy.reserve(self._length - drop_left)
-        copy._length = self._length - drop_left
-        for mine, theirs in ((self.keys, copy.keys), (self.values, copy.values)):
-            theirs[:, :, :, : copy._length] = mine[:, list(rows), :, drop_left : self._length]
+        """A copy that goes on by itself: a branch of the tree of continuations."""
+        copy = KVCache(self.config, self.keys.shape[1], dtype=self.keys.dtype, device=self.keys.device)
+        copy.keys, copy.values, copy._length = self.keys.clone(), self.values.clone(), self._length
         return copy
 
 

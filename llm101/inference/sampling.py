@@ -84,11 +84,9 @@ def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tens
         tensor([1., 0., 0., 0.])
     """
     logits = logits.float()
-    highest = logits.amax(-1, keepdim=True)
-    if not torch.isfinite(highest).all():
-        raise ValueError("the model's scores are not finite (NaN or infinity): a parameter is damaged, load the model again")
     if settings.temperature == 0:
-        return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+        return torch.zeros_like(logits).scatter(-1, _likeliest(logits), 1.0)
+    highest = logits.gather(-1, _likeliest(logits))
     # Subtracting the highest first keeps a tiny temperature from overflowing.
     probabilities = ((logits - highest) / settings.temperature).softmax(-1)
     if 0 < settings.top_k < logits.shape[-1]:
@@ -98,6 +96,14 @@ def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tens
     if settings.min_p > 0:
         probabilities = _keep_from(probabilities, settings.min_p * probabilities.amax(-1, keepdim=True))
     return probabilities
+
+
+def _likeliest(logits: Tensor) -> Tensor:
+    """The id of the highest score, [..., 1]; this is where scores that are no numbers are noticed."""
+    highest, token_id = logits.max(-1, keepdim=True)  # NaN counts as highest
+    if not torch.isfinite(highest).all():
+        raise ValueError("the model's scores are not finite (NaN or infinity): a parameter is damaged, load it again")
+    return token_id
 
 
 def _keep_from(probabilities: Tensor, threshold: Tensor) -> Tensor:
@@ -147,9 +153,9 @@ class Sampler:
         One uniform number is drawn per token and looked up in the running sum of the probabilities
         (inverse transform sampling), so that a last-bit difference in the logits does not change the text.
         """
-        probabilities = next_token_probabilities(logits, self.settings)
         if self.settings.temperature == 0:
-            return int(probabilities.argmax())
+            return int(_likeliest(logits))
+        probabilities = next_token_probabilities(logits, self.settings)
         running_sum = probabilities.cpu().double().cumsum(-1)
         draw = torch.rand((), dtype=torch.float64, generator=self._generator) * running_sum[-1]
         # right=True: an id whose probability is 0 adds nothing to the sum and can never be hit

@@ -1,0 +1,177 @@
+"""The fast path gives the plain path's numbers, sees changed parameters, and steps aside when it must."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("numba", reason="the fast path needs numba")
+
+from llm101.inference import InferenceEngine, KVCache, kernels
+from llm101.inference.fast_decoder import FastDecoder
+from llm101.model import ModelConfig, Transformer
+from llm101.tokenizer import END_OF_TEXT, Tokenizer
+
+BYTES = Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {END_OF_TEXT: 256})
+TOLERANCE = 1e-4  # in the logits; what fast_decoder.py promises
+SHAPES = {
+    "llama": {},
+    "untied": {"tie_embeddings": False},
+    "mistral": {"sliding_window": 20},
+    "qwen2": {"qkv_bias": True},
+    "qwen3": {"qk_norm": True, "d_head": 24},
+}
+
+
+def model(halves: bool = True, **shape) -> Transformer:
+    config = ModelConfig(vocab_size=257, d_model=64, n_layers=3, n_heads=4, n_kv_heads=2, context_length=96, **shape)
+    result = Transformer(config).initialise(1).eval()
+    with torch.no_grad():
+        for name, p in result.named_parameters():
+            if name.endswith(("bias", "norm.weight", "layernorm.weight")):
+                p += 0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
+            if halves:
+                p.copy_(p.half())
+    return result
+
+
+def engines(m: Transformer) -> tuple[InferenceEngine, InferenceEngine]:
+    return InferenceEngine(m, BYTES), InferenceEngine(m, BYTES, fast=False)
+
+
+@pytest.mark.parametrize("halves", [True, False], ids=["16-bit", "32-bit"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_the_logits_are_the_plain_paths(shape, halves):
+    fast, plain = engines(model(halves, **shape))
+    ids = torch.randint(0, 257, (90,), generator=torch.Generator().manual_seed(0)).tolist()
+    for n in (1, 5, 40):  # few rows by the compiled loops, many by torch
+        torch.testing.assert_close(fast.prefill(ids[:n]), plain.prefill(ids[:n]), atol=TOLERANCE, rtol=0)
+        assert fast.is_fast
+        assert not plain.is_fast
+        for i in ids[n:]:
+            torch.testing.assert_close(fast.decode_step(i), plain.decode_step(i), atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(  # a prompt in two parts
+        fast.prefill(ids[40:80], _read(fast, ids[:40])),
+        plain.prefill(ids[40:80], _read(plain, ids[:40])),
+        atol=TOLERANCE,
+        rtol=0,
+    )
+
+
+def _read(engine: InferenceEngine, ids: list[int]) -> KVCache:
+    cache = engine.new_cache()
+    engine.prefill(ids, cache)
+    return cache
+
+
+def test_several_texts_at_once_give_what_each_gives():
+    m = model()
+    decoder = FastDecoder(m)
+    decoder.refresh()
+    ids = torch.randint(0, 257, (80,), generator=torch.Generator().manual_seed(0)).tolist()
+    lengths = [1, 70, 3, 30, 31, 32, 33, 34, 5, 6, 7]
+    caches = [KVCache(m.config) for _ in lengths]
+    for n, cache in zip(lengths, caches):
+        decoder.prefill(ids[:n], cache)
+    together = decoder.decode_step([ids[n] for n in lengths], caches)
+    with torch.no_grad():
+        alone = torch.stack([m(torch.tensor([ids[: n + 1]]))[0, -1] for n in lengths])
+    torch.testing.assert_close(together, alone, atol=TOLERANCE, rtol=0)
+    assert [cache.length for cache in caches] == [n + 1 for n in lengths]
+
+
+def test_half_the_bytes_are_read_only_where_nothing_is_lost():
+    for halves, expected in ((True, np.uint16), (False, np.float32)):
+        decoder = FastDecoder(model(halves))
+        decoder.refresh()
+        assert decoder.matrix_dtype == expected
+
+
+@pytest.mark.parametrize("change", ["in place", "through .data", "load_state_dict", "swapped"])
+def test_a_changed_parameter_is_noticed_at_the_next_prompt(change):
+    m = model()
+    fast, plain = engines(m)
+    before = fast.prefill([1, 2, 3])
+    weight = m.model.layers[1].mlp.up_proj.weight
+    if change == "in place":
+        with torch.no_grad():
+            weight[3, 5] += 8
+    elif change == "through .data":
+        weight.data.view(torch.int32)[3, 5] ^= 1 << 30  # one flipped bit
+    elif change == "load_state_dict":
+        m.load_state_dict(Transformer(m.config).initialise(7).state_dict())
+    else:
+        m.model.layers[1].mlp.up_proj.weight = torch.nn.Parameter(weight.detach() * 2)
+    after = fast.prefill([1, 2, 3])
+    assert not torch.allclose(before, after, atol=1e-3)
+    torch.testing.assert_close(after, plain.prefill([1, 2, 3]), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("when", ["before the prompt", "between two tokens"])
+def test_a_hook_is_heard(when):
+    m = model()
+    fast, _ = engines(m)
+    point = m.model.layers[1].resid_mid
+    seen = []
+    if when == "between two tokens":
+        fast.prefill([1, 2, 3])
+        assert fast.is_fast
+    handle = point.register_forward_hook(lambda module, inputs, out: seen.append(out.shape))
+    if when == "before the prompt":
+        fast.prefill([1, 2, 3])
+    fast.decode_step(4)
+    assert seen[-1] == (1, 1, 64)
+    assert not fast.is_fast
+    handle.remove()
+    n_seen = len(seen)
+    fast.decode_step(5)
+    assert fast.is_fast
+    assert len(seen) == n_seen
+
+
+def test_models_that_are_not_plain_float32_on_a_cpu_take_the_plain_path():
+    class Other(torch.nn.Linear):
+        pass
+
+    swapped = model()
+    swapped.model.layers[0].mlp.up_proj = Other(64, swapped.config.d_mlp, bias=False)
+    for m in (model().bfloat16(), swapped):
+        engine = InferenceEngine(m, BYTES)
+        assert torch.isfinite(engine.prefill([1, 2, 3])).all()
+        assert not engine.is_fast
+
+
+def test_without_numba_the_plain_path_is_taken(monkeypatch):
+    monkeypatch.setattr("llm101.inference.fast_decoder.kernels", None)
+    engine = InferenceEngine(model(), BYTES)
+    assert len(engine.complete("hi", max_tokens=3, seed=0).token_ids) == 3
+    assert not engine.is_fast
+
+
+def test_a_damaged_parameter_is_noticed_here_too():
+    for damage in (math.nan, math.inf):
+        m = model()
+        with torch.no_grad():
+            m.model.layers[0].mlp.down_proj.weight[0, 0] = damage
+        engine = InferenceEngine(m, BYTES)
+        with pytest.raises(ValueError, match="a parameter is damaged"):
+            engine.complete("hi", temperature=0)
+        assert engine.is_fast
+
+
+def test_exp_is_exp_to_float32_precision():
+    x = np.concatenate((np.linspace(-86, 87, 4001), [-1000.0, np.nan])).astype(np.float32)[None]
+    ours = kernels.swiglu(-x, np.ones_like(x))  # -x / (1 + exp(x))
+    exact = -x.astype(np.float64) / (1 + np.exp(x.astype(np.float64)))
+    np.testing.assert_allclose(ours, exact, rtol=3e-7, atol=1e-30)
+
+
+def test_widening_halves_is_exact_for_all_65536_bit_patterns():
+    bits = np.arange(65536, dtype=np.uint16)[None]
+    numbers = bits.view(np.float16).astype(np.float32)
+    finite = np.isfinite(numbers[0])
+    assert kernels.n_unequal(bits[:, finite], numbers[:, finite]) == 0
+    assert kernels.n_unequal(bits[:, finite], numbers[:, finite] + 1e-3) > 0
