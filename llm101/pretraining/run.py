@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,11 @@ def _prepare(
                 "give the same to go on with it, or choose another folder"
             )
     shutil.rmtree(corpus, ignore_errors=True)
-    tokenizer = Tokenizer.train((text for s in sources for text in documents(s)), vocab_size, folder.out.resolve().name)
+    all_texts = (text for source in sources for text in documents(source))
+    first = next(all_texts, None)
+    if first is None:
+        raise CorpusError(f"no text in {', '.join(map(str, sources))}")
+    tokenizer = Tokenizer.train(chain([first], all_texts), vocab_size, folder.out.resolve().name)
     tokenizer.save(folder.path / "tokenizer.json")
 
     def build(what: Sequence[str | os.PathLike[str]], name: str) -> Corpus:

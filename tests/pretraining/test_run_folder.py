@@ -140,7 +140,7 @@ def test_kill_minus_nine_in_the_middle_of_a_write_leaves_a_whole_checkpoint(tmp_
                 print("ready", flush=True)
         """
     )
-        process = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
     with process:

@@ -1,0 +1,232 @@
+"""A run from text to model folder: what is refused, what can be tried again, and that a rerun gives the same file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llm101.corpus import Corpus, CorpusError
+from llm101.library import load
+from llm101.model import ModelConfig
+from llm101.pretraining import PretrainingError, Recipe, RunFolderError, run_folder
+from llm101.pretraining.run import Run, finish, start
+from llm101.tokenizer import Tokenizer, TokenizerError
+
+CONFIG = ModelConfig(vocab_size=280, d_model=16, n_layers=1, n_heads=2, n_kv_heads=1, d_mlp=32, context_length=16)
+RECIPE = Recipe(steps=4, batch_tokens=64, micro_batch_tokens=32, evaluate_every=2)
+
+
+def write_stories(path: Path, n: int = 80) -> Path:
+    animals, places = ["cat", "dog", "hen", "old owl"], ["mat", "hill", "red roof"]
+    texts = [f"The {animals[i % 4]} sat on the {places[i % 3]}, {i} times." for i in range(n)]
+    path.write_text("\n<|endoftext|>\n".join(texts))
+    return path
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    return write_stories(tmp_path / "stories.txt")
+
+
+def begin(text: Path, out: Path, config: ModelConfig = CONFIG, recipe: Recipe = RECIPE, **more: Any) -> Run:
+    return start([text], out, config, recipe, device="cpu", **more)
+
+
+def complete(text: Path, out: Path, **more: Any) -> Run:
+    run = begin(text, out, **more)
+    for _ in run.pretrainer.moments():
+        pass
+    finish(run)
+    run.close()
+    return run
+
+
+def test_text_becomes_a_model_that_can_be_loaded(text: Path, tmp_path: Path) -> None:
+    run = begin(text, tmp_path / "out")
+    list(run.pretrainer.moments())
+    evaluations = finish(run)
+    run.close()
+    assert list(evaluations) == ["held_back"]
+    lm = load(tmp_path / "out")
+    assert lm.parameters.dtype == "float16"
+    assert lm.parameters.metadata["steps"] == "4"
+    assert lm.parameters.metadata["tokens_seen"] == "256"
+    assert lm.complete("The cat", max_tokens=5, seed=0).token_ids
+    # The score is that of the file, not of the float32 numbers behind it.
+    held_back = Corpus(tmp_path / "out" / "training" / "corpus" / "valid" / "held_back")
+    from llm101.pretraining import evaluate
+
+    assert evaluate(lm.model, held_back).loss_nats == pytest.approx(evaluations["held_back"].loss_nats, rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_file(text: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("two", 0), ("three", 1)):
+        complete(text, tmp_path / name, recipe=replace(RECIPE, seed=seed))
+    one, two, three = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "three"))
+    assert one == two != three
+
+
+def test_an_interrupted_run_gives_the_same_file_as_one_without_a_break(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "straight")
+    run = begin(text, tmp_path / "broken")
+    next(run.pretrainer.moments())
+    run.pretrainer.save()
+    run.close()
+    (tmp_path / "elsewhere").mkdir()
+    resumed = complete(text.rename(tmp_path / "elsewhere" / text.name), tmp_path / "broken")
+    assert resumed.pretrainer.step == 4
+    files = ("model.safetensors", "tokenizer.json", "config.json")
+    for file in files:
+        assert (tmp_path / "straight" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes()
+
+
+def test_a_finished_run_can_be_asked_for_again(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "out")
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    again = complete(text, tmp_path / "out")
+    assert again.pretrainer.step == 4
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+
+
+def test_texts_to_judge_it_on_keep_their_names(text: Path, tmp_path: Path) -> None:
+    valid = [write_stories(tmp_path / "valid-a.txt", 9), write_stories(tmp_path / "valid-b.txt", 9)]
+    run = begin(text, tmp_path / "out", valid=valid)
+    assert list(run.pretrainer.valid) == ["valid-a", "valid-b"]
+    run.close()
+    (tmp_path / "more").mkdir()
+    twin = write_stories(tmp_path / "more" / "valid-a.txt", 9)
+    with pytest.raises(CorpusError, match="two validation texts are called valid-a .*; rename one"):
+        begin(text, tmp_path / "other", valid=[valid[0], twin])
+
+
+def test_a_folder_to_judge_it_on_may_be_called_dot(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "judge").mkdir()
+    write_stories(tmp_path / "judge" / "a.txt", 9)
+    monkeypatch.chdir(tmp_path / "judge")
+    run = begin(text, tmp_path / "out", valid=["."])
+    assert list(run.pretrainer.valid) == ["judge"]
+    run.close()
+
+
+def test_other_settings_are_refused_and_named(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "out")
+    for more, difference in (
+        ({"recipe": replace(RECIPE, steps=2)}, "recipe.steps is 4 there and 2 here"),
+        ({"config": replace(CONFIG, n_layers=2)}, "model.n_layers is 1 there and 2 here"),
+    ):
+        with pytest.raises(RunFolderError, match=difference):
+            begin(text, tmp_path / "out", **more)
+
+
+def test_other_text_is_refused_and_named(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "out")
+    other = write_stories(tmp_path / "other.txt", 90)
+    with pytest.raises(RunFolderError, match=r"a run on other text \(280 tokens of stories.txt \d+, not 280 "):
+        begin(other, tmp_path / "out")
+
+
+def test_a_start_that_was_refused_can_be_tried_again(tmp_path: Path) -> None:
+    text, out = tmp_path / "stories.txt", tmp_path / "out"
+    text.write_text("The cat sat on the mat. " * 3)
+    with pytest.raises(TokenizerError, match=r"yields only \d+ tokens, 280 were asked for; .* a smaller vocab_size"):
+        begin(text, out)
+    small = replace(CONFIG, vocab_size=262, context_length=64)
+    with pytest.raises(CorpusError, match="too little to hold 2% back"):
+        begin(text, out, config=small)
+    write_stories(text, 20)
+    with pytest.raises(CorpusError, match="less than one row of 4000 and its target; give more text or a shorter"):
+        begin(text, out, config=replace(CONFIG, context_length=4000))
+    begin(text, out, config=small).close()  # more text, a shorter context, another vocabulary: all forgiven
+
+
+def test_a_missing_source_is_refused_and_can_be_put_right(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no file or folder"):
+        begin(tmp_path / "nowhere.txt", tmp_path / "out")
+    begin(write_stories(tmp_path / "stories.txt"), tmp_path / "out").close()
+
+
+def test_a_file_as_output_folder_is_refused(text: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"cannot write to .*stories.txt: (Not a directory|File exists)"):
+        begin(text, text)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
+def test_an_impossible_number_of_minutes_is_refused_before_anything_is_written(
+    text: Path, tmp_path: Path, minutes: float
+) -> None:
+    with pytest.raises(PretrainingError, match="minutes must be a number above 0, got"):
+        begin(text, tmp_path / "out", minutes=minutes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_minutes_become_steps_and_stay_the_same_steps_when_resumed(text: Path, tmp_path: Path) -> None:
+    run = begin(text, tmp_path / "out", minutes=1e-4)
+    steps = run.pretrainer.recipe.steps
+    run.close()
+    settings = json.loads((tmp_path / "out" / "training" / "settings.json").read_text())
+    assert settings["recipe"]["steps"] == steps >= 1
+    again = begin(text, tmp_path / "out", minutes=100)
+    assert again.pretrainer.recipe.steps == steps
+    again.close()
+
+
+def test_a_failed_start_lets_others_in(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError):
+        begin(text, tmp_path / "out", config=replace(CONFIG, vocab_size=60_000))
+    run_folder.RunFolder(tmp_path / "out").close()
+
+
+def test_a_disk_that_is_full_at_the_end_loses_no_training(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(text, tmp_path / "out")
+    list(run.pretrainer.moments())
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ValueError, match="No space left on device; nothing was changed there"):
+            finish(run)
+    run.close()
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    complete(text, tmp_path / "out")
+    assert load(tmp_path / "out").parameters.metadata["steps"] == "4"
+
+
+def test_progress_is_told_what_is_done_and_how_far(text: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    begin(text, tmp_path / "out", progress=lambda what: lambda done, total: told.append((what, done, total))).close()
+    ((what, done, total),) = told
+    assert what == f"encoding {text}"
+    assert 0 < done <= (total or 0) == text.stat().st_size
+
+
+@pytest.mark.slow
+def test_without_a_compiler_compile_is_refused_in_one_line(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/nowhere/c++"))
+    torch._dynamo.reset()
+    run = begin(text, tmp_path / "out", compile=True)
+    with pytest.raises(PretrainingError, match=r"torch.compile cannot be used here \(.*\); leave it out"):
+        next(run.pretrainer.moments())
+    run.close()
+
+
+def test_the_tokenizer_is_that_of_the_text(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "out")
+    tokenizer = Tokenizer.from_file(tmp_path / "out" / "tokenizer.json")
+    assert (tokenizer.vocab_size, tokenizer.name) == (280, "out")
+    assert b" the" in tokenizer.ranks
