@@ -57,7 +57,7 @@ class TokenizerPlayground(anywidget.AnyWidget):
         return {name: [token.decode("utf-8", "backslashreplace") for token in tokens] for name, tokens in show.items()}
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         rows = [
             f"<p><b>{escape(name)}</b>: {len(tokens):,} tokens</p><p>"
             + " ".join(f'<span style="{STYLE}">{escape(token)}</span>' for token in tokens[:500])
