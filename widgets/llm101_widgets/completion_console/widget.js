@@ -158,7 +158,7 @@ function render({ model, el }) {
     again.disabled = running || !model.get("completed");
     text.setAttribute("aria-busy", String(running));
     showError(model.get("error"));
-    const done = "all_s" in report ? summary(tokens.length, report, model.get("name")) : "";
+    const done = "all_s" in report && !model.get("error") ? summary(tokens.length, report, model.get("name")) : "";
     status.textContent = running ? `${model.get("name")} is writing, on this machine …` : done;
     showText();
   }
