@@ -6,6 +6,7 @@
 #   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel
 #   make bench                   measurements (they assert nothing)
 #   make lint                    ruff and pyright
+#   make chapters                run the chapters again and save what they show
 #   make pictures                take the README's screenshot again
 
 PORT ?= 8888
@@ -24,7 +25,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench lint pictures clean
+.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench lint chapters pictures clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -84,6 +85,9 @@ test-slow: $(BIN)/.test
 bench: $(BIN)/.test
 	@$(PIP) --editable '.[bench]' || echo "bench: some comparisons are left out (what they need did not install)"
 	$(BIN)/python -m pytest -m "" tests/benchmarks -s $(BENCH_ARGS)
+
+chapters: $(BIN)/.test
+	$(BIN)/python tests/record_chapters.py
 
 pictures: $(BIN)/.test
 	LLM101_PICTURES=book/images $(BIN)/python -m pytest -m browser tests/browser/test_chapter_00.py
