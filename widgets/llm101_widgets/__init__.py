@@ -8,7 +8,7 @@ protocol that each one's docstring names.
     parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
     token_playground      TokenizerPlayground: several tokenizers at work on the text that is typed
     merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
-    still_pictures        what a widget leaves behind where no widget can run
+    heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
 """
 
 from llm101_widgets.completion_console import CompletionConsole

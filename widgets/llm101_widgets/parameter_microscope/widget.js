@@ -175,11 +175,11 @@ function render({ model, el }) {
   function showOverview({ overview, overview_size: [down, across], matrix, row, column, rows, columns }) {
     const [pen, x, y] = [penFor(small, 90, 160), 90 / matrix[1], 160 / matrix[0]];
     for (let i = 0; i < down * across; i++) {
-      pen.globalAlpha = overview.getUint8(i) / 255;
+      pen.globalAlpha = overview.getUint8(i) / 400; // pale, so that the frame of the window stands out
       const [left, top] = [((i % across) * 90) / across, (Math.floor(i / across) * 160) / down];
       pen.fillRect(left, top, 90 / across + 0.5, 160 / down + 0.5);
     }
-    Object.assign(pen, { globalAlpha: 1, lineWidth: 2 }).strokeRect(column * x, row * y, columns * x, rows * y);
+    Object.assign(pen, { globalAlpha: 1, lineWidth: 3 }).strokeRect(column * x, row * y, columns * x, rows * y);
   }
 
   function showNumber() {
