@@ -269,12 +269,14 @@ class Pretrainer:
 
 def _compiled(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """The same arithmetic, fused. It is compiled when it is first called, so that is when it may fail."""
+    from torch._dynamo.exc import TorchDynamoException  # here, because it takes seconds to import
+
     fused = torch.compile(loss, dynamic=False)
 
     def compiled_loss(token_ids: Tensor, targets: Tensor) -> Tensor:
         try:
             return fused(token_ids, targets)
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0]
             raise PretrainingError(f"torch.compile cannot be used here ({reason}); leave it out") from None
 

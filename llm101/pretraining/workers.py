@@ -44,7 +44,7 @@ class Workers:
             backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
             # The others wait while the first one encodes the corpus, for hours if need be. A worker that dies is
             # noticed at once all the same.
-            distributed.init_process_group(backend, timeout=timedelta(days=7))
+            distributed.init_process_group(backend, timeout=timedelta(days=1))
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:

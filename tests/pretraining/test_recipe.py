@@ -24,7 +24,7 @@ from llm101.pretraining import Recipe
 )  # fmt: skip
 def test_an_impossible_value_is_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{field} must .* got {value}"):
-        Recipe(**{"steps": 10} | {field: value})
+        Recipe(**({"steps": 10} | {field: value}))  # pyright: ignore[reportArgumentType]
 
 
 def test_snapshots_are_dense_at_first() -> None:

@@ -120,12 +120,10 @@ def test_a_folder_to_judge_it_on_may_be_called_dot(
 
 def test_other_settings_are_refused_and_named(text: Path, tmp_path: Path) -> None:
     complete(text, tmp_path / "out")
-    for more, difference in (
-        ({"recipe": replace(RECIPE, steps=2)}, "recipe.steps is 4 there and 2 here"),
-        ({"config": replace(CONFIG, n_layers=2)}, "model.n_layers is 1 there and 2 here"),
-    ):
-        with pytest.raises(RunFolderError, match=difference):
-            begin(text, tmp_path / "out", **more)
+    with pytest.raises(RunFolderError, match="recipe.steps is 4 there and 2 here"):
+        begin(text, tmp_path / "out", recipe=replace(RECIPE, steps=2))
+    with pytest.raises(RunFolderError, match="model.n_layers is 1 there and 2 here"):
+        begin(text, tmp_path / "out", config=replace(CONFIG, n_layers=2))
 
 
 def test_other_text_is_refused_and_named(text: Path, tmp_path: Path) -> None:
