@@ -5,6 +5,7 @@
 #   make test                    everything that must pass: lint, tests, chapters, widgets, browser
 #   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel
 #   make bench                   measurements (they assert nothing)
+#   make mutation                break the library bit by bit, and list what neither book nor tests notice
 #   make lint                    ruff and pyright
 #   make chapters                run the chapters again and save what they show
 #   make pictures                take the README's screenshot again
@@ -18,6 +19,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 CHAPTER_TIMEOUT ?= 300
 SLOW_ARGS ?=
 BENCH_ARGS ?=
+MUTATION_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -25,7 +27,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench lint chapters pictures clean
+.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench mutation lint chapters pictures clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -81,6 +83,9 @@ test-browser: $(BIN)/.test
 
 test-slow: $(BIN)/.test
 	$(BIN)/python -m pytest -m "slow and not browser" --durations=10 $(SLOW_ARGS)
+
+mutation: $(BIN)/.test
+	$(BIN)/python -m tests.mutation_check $(MUTATION_ARGS)
 
 bench: $(BIN)/.test
 	@$(PIP) --editable '.[bench]' || echo "bench: some comparisons are left out (what they need did not install)"
