@@ -244,7 +244,11 @@ def test_a_fingerprint_is_the_same_for_file_and_folder_and_follows_the_numbers(f
         ("model__norm__weight", torch.zeros(16).to(torch.float8_e5m2), "model.norm.weight holds float8_e5m2"),
         ("model__norm__weight", torch.full((16,), torch.nan), "'model.norm.weight' holds NaN or infinity"),
         ("model__norm__weight", torch.full((16,), torch.inf).bfloat16(), "'model.norm.weight' holds NaN or infinity"),
-        ("model__norm__weight", torch.full((16,), 1e300, dtype=torch.float64), "'model.norm.weight' holds NaN or infinity"),
+        (
+            "model__norm__weight",
+            torch.full((16,), 1e300, dtype=torch.float64),
+            "'model.norm.weight' holds NaN or infinity",
+        ),
         ("lm_head__weight", torch.zeros(300, 16), "ties lm_head.weight to model.embed_tokens.weight, but"),
     ],
 )
