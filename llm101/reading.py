@@ -166,7 +166,7 @@ def jupyterlab_command(
 
     Example:
         >>> command = jupyterlab_command(open_book().folder, port=8899, open_browser=False)
-        >>> [word for word in command if "ip" in word or "port" in word]
+        >>> [word for word in command if word.startswith(("--ServerApp.ip", "--ServerApp.port"))]
         ['--ServerApp.ip=127.0.0.1', '--ServerApp.port=8899']
     """
     if not 1 <= port <= 65535:
