@@ -36,6 +36,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "llm101"
 CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+SOURCES = {str(path): path.read_text(encoding="utf-8") for path in sorted(LIBRARY.rglob("*.py"))}
+"""The library as it was when the check began; somebody may be writing on it meanwhile."""
 NOT_COMPARED = ("image/png", "text/latex", "application/vnd.jupyter.widget-view+json")  # as nbval does
 
 Where = tuple[str, int]
@@ -145,7 +147,7 @@ def changeable(function: ast.FunctionDef) -> Iterator[ast.AST]:
 
 def mutants_of(function: Function, n: int, seed: int) -> list[Mutant]:
     """Up to n different changes of a function, drawn by a seed."""
-    tree = ast.parse(function.module.read_text(encoding="utf-8"))
+    tree = ast.parse(SOURCES[function.where[0]])
     (node,) = (f for f in definitions(tree) if first_line(f) == function.where[1])
     possible = [(part, *change) for part in changeable(node) for change in changes_at(part)]
     random.Random(f"{seed} {function.name}").shuffle(possible)
@@ -279,7 +281,7 @@ def library_functions(seen: dict[Chapter, list[Where]]) -> list[Function]:
     """The functions and methods among what the chapters ran, in the order of files and lines."""
     functions = []
     for file in sorted({path for wheres in seen.values() for path, _ in wheres}):
-        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+        tree = ast.parse(SOURCES[file])
         for node in definitions(tree):
             where = (file, first_line(node))
             chapters = tuple(chapter for chapter in seen if where in seen[chapter])
