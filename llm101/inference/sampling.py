@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,48 +84,57 @@ def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tens
         >>> next_token_probabilities(logits, SamplingSettings(temperature=0))
         tensor([1., 0., 0., 0.])
     """
-    logits = logits.float()
+    return torch.from_numpy(_probabilities(_scores(logits), settings))
+
+
+def log_probabilities(logits: Tensor) -> np.ndarray:
+    """Natural logarithms of the model's own probabilities (temperature 1, no cuts), [..., vocab_size]."""
+    scores = _scores(logits)
+    shifted = scores - scores.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def _scores(logits: Tensor) -> np.ndarray:
+    """The logits for numpy, whose calls are quicker than torch's: for one row of numbers that is what counts."""
+    return logits.detach().float().cpu().numpy()
+
+
+def _probabilities(scores: np.ndarray, settings: SamplingSettings) -> np.ndarray:
     if settings.temperature == 0:
-        return torch.zeros_like(logits).scatter(-1, _likeliest(logits), 1.0)
-    highest = logits.gather(-1, _likeliest(logits))
+        return (np.arange(scores.shape[-1]) == _likeliest(scores)).astype(np.float32)
     # Subtracting the highest first keeps a tiny temperature from overflowing.
-    probabilities = ((logits - highest) / settings.temperature).softmax(-1)
-    if 0 < settings.top_k < logits.shape[-1]:
-        probabilities = _keep_from(probabilities, probabilities.topk(settings.top_k).values[..., -1:])
+    highest = np.take_along_axis(scores, _likeliest(scores), axis=-1)
+    probabilities = _normalised(np.exp((scores - highest) / np.float32(max(settings.temperature, 1e-30))))
+    if 0 < settings.top_k < scores.shape[-1]:
+        kth = np.partition(probabilities, -settings.top_k, axis=-1)[..., -settings.top_k, None]
+        probabilities = _normalised(np.where(probabilities >= kth, probabilities, 0))
     if settings.top_p < 1:
-        probabilities = _keep_from(probabilities, _smallest_in_nucleus(probabilities, settings.top_p))
+        last_kept = _smallest_in_nucleus(probabilities, settings.top_p)
+        probabilities = _normalised(np.where(probabilities >= last_kept, probabilities, 0))
     if settings.min_p > 0:
-        probabilities = _keep_from(probabilities, settings.min_p * probabilities.amax(-1, keepdim=True))
+        lowest = np.float32(settings.min_p) * probabilities.max(-1, keepdims=True)
+        probabilities = _normalised(np.where(probabilities >= lowest, probabilities, 0))
     return probabilities
 
 
-def _likeliest(logits: Tensor) -> Tensor:
+def _likeliest(scores: np.ndarray) -> np.ndarray:
     """The id of the highest score, [..., 1]; this is where scores that are no numbers are noticed."""
-    highest, token_id = logits.max(-1, keepdim=True)  # NaN counts as highest
-    if not torch.isfinite(highest).all():
+    token_id = scores.argmax(-1, keepdims=True)  # NaN counts as highest
+    if not np.isfinite(np.take_along_axis(scores, token_id, axis=-1)).all():
         raise ValueError("the model's scores are not finite (NaN or infinity): a parameter is damaged, load it again")
     return token_id
 
 
-def _keep_from(probabilities: Tensor, threshold: Tensor) -> Tensor:
-    """Drop what lies below the threshold [..., 1] and renormalise."""
-    kept = probabilities * (probabilities >= threshold)
-    return kept / kept.sum(-1, keepdim=True)
+def _normalised(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum(-1, keepdims=True)
 
 
-def _smallest_in_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """The probability of the last token that is needed to reach the mass top_p, [..., 1].
-
-    The nucleus is mostly a few dozen tokens, so the likeliest are looked at first and all of them only if need be.
-    """
-    vocab_size = probabilities.shape[-1]
-    for n in (64, 1024, vocab_size):
-        likeliest = probabilities.topk(min(n, vocab_size)).values
-        reached = likeliest.cumsum(-1) >= top_p
-        if n >= vocab_size or reached[..., -1].all():
-            break
-    reached[..., -1] = True  # float32 sums may end just below a top_p of nearly 1
-    return likeliest.gather(-1, reached.int().argmax(-1, keepdim=True))
+def _smallest_in_nucleus(probabilities: np.ndarray, top_p: float) -> np.ndarray:
+    """The probability of the last token that is needed to reach the mass top_p, [..., 1]."""
+    descending = np.sort(probabilities, axis=-1)[..., ::-1]
+    reached = descending.cumsum(-1, dtype=np.float64) >= top_p
+    reached[..., -1] = True  # rounded sums may end just below a top_p of nearly 1
+    return np.take_along_axis(descending, reached.argmax(-1, keepdims=True), axis=-1)
 
 
 class Sampler:
@@ -153,10 +163,10 @@ class Sampler:
         One uniform number is drawn per token and looked up in the running sum of the probabilities
         (inverse transform sampling), so that a last-bit difference in the logits does not change the text.
         """
+        scores = _scores(logits)
         if self.settings.temperature == 0:
-            return int(_likeliest(logits))
-        probabilities = next_token_probabilities(logits, self.settings)
-        running_sum = probabilities.cpu().double().cumsum(-1)
-        draw = torch.rand((), dtype=torch.float64, generator=self._generator) * running_sum[-1]
-        # right=True: an id whose probability is 0 adds nothing to the sum and can never be hit
-        return int(torch.searchsorted(running_sum, draw, right=True).clamp(max=running_sum.shape[0] - 1))
+            return int(_likeliest(scores)[0])
+        running_sum = _probabilities(scores, self.settings).cumsum(dtype=np.float64)
+        draw = torch.rand((), dtype=torch.float64, generator=self._generator).item() * running_sum[-1]
+        # side="right": an id whose probability is 0 adds nothing to the sum and can never be hit
+        return min(int(running_sum.searchsorted(draw, side="right")), len(running_sum) - 1)

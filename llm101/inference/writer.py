@@ -5,13 +5,15 @@ It knows the tokenizer and the rules of one completion, and nothing of models.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import numpy as np
 from torch import Tensor
 
 from llm101.inference.completion import Alternative, CompletionToken, Rules, ShownText, StopReason
-from llm101.inference.sampling import Sampler
+from llm101.inference.sampling import Sampler, log_probabilities
 
 if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer
@@ -36,12 +38,12 @@ class Writer:
         self._n_made += 1
         over = self._is_over(token_id, room)
         text = self._shown.add(b"" if over == "end" else self._tokenizer.token_bytes(token_id), last=over is not None)
-        total = logits.logsumexp(-1)
+        logprobs = log_probabilities(logits)
         return CompletionToken(
             id=token_id,
             text=text,
-            logprob=float(logits[token_id] - total),
-            alternatives=self._alternatives(logits, total) if self._rules.n_alternatives else [],
+            logprob=float(logprobs[token_id]),
+            alternatives=self._alternatives(logprobs) if self._rules.n_alternatives else [],
             stop_reason="stop" if self._shown.stopped else over,
         )
 
@@ -52,7 +54,6 @@ class Writer:
             return "length"
         return "context" if room <= 1 else None
 
-    def _alternatives(self, logits: Tensor, total: Tensor) -> list[Alternative]:
-        best = logits.topk(min(self._rules.n_alternatives, logits.shape[0]))
-        probabilities = (best.values - total).exp().tolist()
-        return [Alternative(i, self._tokenizer.decode([i]), p) for i, p in zip(best.indices.tolist(), probabilities)]
+    def _alternatives(self, logprobs: np.ndarray) -> list[Alternative]:
+        likeliest = np.argsort(-logprobs, kind="stable")[: self._rules.n_alternatives].tolist()
+        return [Alternative(i, self._tokenizer.decode([i]), math.exp(logprobs[i])) for i in likeliest]

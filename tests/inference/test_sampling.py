@@ -108,7 +108,7 @@ def test_the_cuts_are_those_of_hugging_face_generate(spread):
 
 def test_frequencies_follow_the_probabilities():
     sampler = Sampler(SamplingSettings(seed=0))
-    n = 20_000
+    n = 5_000
     counts = [0] * 4
     for _ in range(n):
         counts[sampler.next_id(LOGITS)] += 1
