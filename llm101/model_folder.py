@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from llm101.atomic_file import atomic_file, reason
 from llm101.hugging_face_config import ModelFolderError, config_from_hugging_face, config_to_hugging_face
-from llm101.model import ModelConfig, Transformer, rotary_table
+from llm101.model import ModelConfig, Transformer
 from llm101.number import FLOAT_FORMATS
 from llm101.parameters import ParameterFile, add_to_digest, is_finite, write_parameters
 from llm101.strict_json import shown, strict_json
@@ -85,7 +86,7 @@ def load_transformer(
         )
     files = find_parameters(folder if parameters is None else parameters)
     check_tensors(folder, config, files)
-    return _filled(config, {name: _as_float32(files[name], name) for name in config.tensor_shapes()})
+    return _filled(config, files)
 
 
 def save_model(
@@ -202,25 +203,28 @@ def fingerprint(source: str | Path | ParameterFile) -> str:
     return digest.hexdigest()
 
 
-def _filled(config: ModelConfig, tensors: dict[str, Tensor]) -> Transformer:
-    """A model that takes over these tensors; built without first filling it with random numbers."""
-    with torch.device("meta"):
+def _filled(config: ModelConfig, files: Mapping[str, ParameterFile]) -> Transformer:
+    """A model whose parameters are copied from the files, one at a time, so that they are in memory only once."""
+    with _UnfilledParameters():
         model = Transformer(config)
-    model.model.cos, model.model.sin = rotary_table(config)
-    if config.tie_embeddings:
-        tensors[OUTPUT] = tensors[EMBEDDING]
-    model.load_state_dict(tensors, assign=True)
-    if config.tie_embeddings:
-        model.lm_head.weight = model.model.embed_tokens.weight  # one parameter again, not two with the same numbers
+    for name, parameter in model.named_parameters():
+        parameter.data.copy_(files[name].tensor(name))
+        if not is_finite(parameter.data):
+            raise ModelFolderError(f"{files[name].path}: {name!r} holds NaN or infinity, so no model can use it")
     return model.eval()
 
 
-def _as_float32(file: ParameterFile, name: str) -> Tensor:
-    """A copy in memory, so that the file may go away."""
-    tensor = file.tensor(name).to(torch.float32, copy=True)
-    if not is_finite(tensor):
-        raise ModelFolderError(f"{file.path}: {name!r} holds NaN or infinity, so no model can use it")
-    return tensor
+class _UnfilledParameters(TorchFunctionMode):
+    """Inside it, torch leaves new parameters as they are, instead of drawing random numbers for nothing.
+
+    (torch's own way, the "meta" device, imports its compiler: a second and 70 megabytes.)
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def _rounded(model: Transformer, dtype: torch.dtype) -> dict[str, Tensor]:

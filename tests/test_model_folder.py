@@ -95,6 +95,17 @@ def test_loading_leaves_the_random_numbers_alone(folder: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_loading_does_not_wait_for_torchs_compiler(folder: Path) -> None:
+    program = """
+        import sys
+        from llm101.model_folder import load_transformer
+        load_transformer(sys.argv[1])
+        print([name for name in ("torch._dynamo", "sympy", "transformers", "IPython") if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout == "[]\n"
+
+
 def test_a_loaded_model_does_not_need_its_files_any_more_and_can_be_trained(folder: Path) -> None:
     loaded = load_transformer(folder)
     shutil.rmtree(folder)
