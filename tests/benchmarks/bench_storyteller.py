@@ -75,7 +75,7 @@ def main() -> None:
                 print(f"  {label:<14} {figures[what]:.4f} bits per byte")
         if name.startswith("stories"):
             ratio = figures["bits_per_byte"] / LIMIT_BITS_PER_BYTE
-            print(f"  {'the limit':<14} {LIMIT_BITS_PER_BYTE:.4f} bits per byte; the model is at {ratio:.2f} times the limit")
+            print(f"  {'the limit':<14} {LIMIT_BITS_PER_BYTE:.4f} bits per byte; the model is at {ratio:.2f} times it")
 
 
 if __name__ == "__main__":
