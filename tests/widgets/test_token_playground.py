@@ -62,6 +62,18 @@ def test_the_playground_shows_the_first_three_tokenizers_unless_told_otherwise()
     assert repr(TokenizerPlayground(several, shown=[])) == "no tokenizer is shown"
 
 
+def test_the_page_gets_a_vocabulary_once_it_is_shown_and_keeps_it() -> None:
+    several = [Tokenizer.train(["abc"], vocab_size=257, name=name) for name in "abcd"]
+    playground = TokenizerPlayground(several, shown=["b"])
+    assert (playground.names, list(playground.vocabularies)) == (["a", "b", "c", "d"], ["b"])
+    sent: list[str] = []
+    playground.observe(lambda change: sent.extend(change["new"]), "vocabularies")
+    playground.shown = ["d", "a"]
+    assert sorted(sent) == ["a", "b", "d"]
+    assert sorted(playground.vocabularies) == ["a", "b", "d"]
+    assert playground.vocabularies["d"] == packed_ranks(several[3])
+
+
 def test_the_playground_refuses_what_it_cannot_show(tokenizer: Tokenizer) -> None:
     with pytest.raises(ValueError, match="needs at least one tokenizer"):
         TokenizerPlayground([])

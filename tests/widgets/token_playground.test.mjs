@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { loadModules } from "./load_widget.mjs";
 
-const FILES = ["bpe.js", "pieces.js", "widget.js"].map((name) => `token_playground/${name}`);
+const FILES = ["bpe.js", "pieces.js", "flow.js", "widget.js"].map((name) => `token_playground/${name}`);
 const playground = await loadModules(...FILES);
 const { mergeWord, pageRegExp, pageTokenizer, unpackRanks } = playground;
 const { blocksOf, describe, dollars, hex, pieces, sameEnds, visible } = playground;

@@ -1,7 +1,7 @@
 """TokenizerPlayground: type or paste, and see the tokens of several tokenizers side by side.
 
 It takes any tokenizers with a `name`, a `pattern` (how text is cut, a regular expression as tiktoken has it), `ranks`
-(bytes -> id) and `tokens(text) -> list of bytes`. They are sent to the page once, which then needs no kernel.
+(bytes -> id) and `tokens(text) -> list of bytes`. The page gets those that are shown, and then needs no kernel.
 """
 
 from collections.abc import Iterable
@@ -22,24 +22,20 @@ STYLE = "padding:1px 3px;border:1px solid #777;border-radius:3px;white-space:pre
 class TokenizerPlayground(anywidget.AnyWidget):
     """Tokens coloured and counted, with their ids, bytes and cost; what cannot be seen is made visible."""
 
-    _esm = read_modules("token_playground/bpe.js", "token_playground/pieces.js", "token_playground/widget.js")
+    _esm = read_modules(*(f"token_playground/{name}.js" for name in ("bpe", "pieces", "flow", "widget")))
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: the text, whose tokens are shown, dollars per million tokens
     text, shown, price = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Float().tag(sync=True)
-    # the page reads
-    tokenizers = t.List().tag(sync=True)
+    # the page reads: all names, and the vocabularies (see packed_ranks) of those that were ever shown
+    names, vocabularies = t.List().tag(sync=True), t.Dict().tag(sync=True)
 
     def __init__(self, tokenizers: Iterable[Any], *, text: str = TEXT, shown: Iterable[str] | None = None,
                  price: float = 1.0) -> None:  # fmt: skip
         self._tokenizers = {tokenizer.name: tokenizer for tokenizer in tokenizers}
         if not self._tokenizers:
             raise ValueError("a playground needs at least one tokenizer")
-        super().__init__(
-            tokenizers=[packed_ranks(tokenizer) for tokenizer in self._tokenizers.values()],
-            text=text,
-            shown=list(self._tokenizers)[:3] if shown is None else list(shown),
-            price=price,
-        )
+        names = list(self._tokenizers)
+        super().__init__(text=text, shown=names[:3] if shown is None else list(shown), price=price, names=names)
 
     @t.validate("text", "shown", "price")
     def _is_possible(self, proposal: Any) -> Any:
@@ -51,6 +47,12 @@ class TokenizerPlayground(anywidget.AnyWidget):
         if name == "price" and not 0 <= value <= 1000:
             raise ValueError(f"price must be from 0 to 1000 dollars per million tokens, got {value!r}")
         return value
+
+    @t.observe("shown")
+    def _send_vocabularies(self, change: Any) -> None:
+        missing = [name for name in self.shown if name not in self.vocabularies]
+        new = {name: packed_ranks(self._tokenizers[name]) for name in missing}
+        self.vocabularies = {**self.vocabularies, **new}  # a new dict: one that was changed in place is not sent
 
     def _tokens(self) -> dict[str, list[str]]:
         show = {name: self._tokenizers[name].tokens(self.text) for name in self.shown}

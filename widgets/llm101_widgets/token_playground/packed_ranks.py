@@ -12,7 +12,7 @@ from typing import Any
 
 
 def packed_ranks(tokenizer: Any) -> dict[str, Any]:
-    """Name, pattern and vocabulary of a tokenizer.
+    """Pattern and vocabulary of a tokenizer.
 
     Args:
         tokenizer: has name, pattern (a regular expression) and ranks (bytes -> id).
@@ -31,7 +31,7 @@ def packed_ranks(tokenizer: Any) -> dict[str, Any]:
         raise ValueError(f"{tokenizer.name}: a token of {len(longest)} bytes; the page takes up to 255")
     runs = runs_of(ranks[token] for token in tokens)
     packed = _compress(bytes(map(len, tokens)) + b"".join(tokens))
-    return {"name": tokenizer.name, "pattern": tokenizer.pattern, "runs": runs, "packed": packed}
+    return {"pattern": tokenizer.pattern, "runs": runs, "packed": packed}
 
 
 _compress = lru_cache(maxsize=16)(zlib.compress)
