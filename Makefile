@@ -89,7 +89,7 @@ mutation: $(BIN)/.test
 
 bench: $(BIN)/.test
 	@$(PIP) --editable '.[bench]' || echo "bench: some comparisons are left out (what they need did not install)"
-	$(BIN)/python -m pytest -m "" tests/benchmarks -s $(BENCH_ARGS)
+	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench $(BENCH_ARGS) || exit 1; done
 
 chapters: $(BIN)/.test
 	$(BIN)/python tests/record_chapters.py

@@ -20,12 +20,17 @@ def read_options(command: argparse.ArgumentParser) -> None:
 
 def read(options: argparse.Namespace) -> dict[str, Any] | None:
     """Open the book in JupyterLab."""
+    book = reading.open_book(options.folder)
+    if book.kept:
+        print(f"edited, so left as they are: {', '.join(book.kept)}", file=sys.stderr)
+    if book.beside:
+        print(f"this version of them is in: {', '.join(book.beside)}", file=sys.stderr)
     if options.copy_only:
-        book = reading.open_book(options.folder)
         if not options.json:
             print(f"the book is in {book.folder}")
-        return {"folder": str(book.folder), "chapters": book.chapters}
-    reading.read_book(options.folder, options.chapter, options.port, not options.no_browser)
+        return {**vars(book), "folder": str(book.folder), "chapters": book.chapters}
+    command = reading.jupyterlab_command(book.folder, options.chapter, options.port, not options.no_browser)
+    options.exit_code = min(abs(reading.start_jupyterlab(command)), 1)
     return None
 
 

@@ -3,8 +3,8 @@
 It knows folders, files and how to start JupyterLab; it does not know what is in a chapter, nor how
 its findings are printed (cli.py). The reader's own work is never written over.
 
-Reading order: Book, open_book's two halves (find_chapters and copy_chapters), then start_jupyterlab, and
-read_book, which does it all.
+Reading order: Book, open_book's two halves (find_chapters and copy_chapters), then
+jupyterlab_command and start_jupyterlab.
 """
 
 from __future__ import annotations
@@ -207,15 +207,3 @@ def start_jupyterlab(command: list[str]) -> int:
                     continue
         finally:
             signal.signal(signal.SIGTERM, before)
-
-
-def read_book(
-    folder: str | Path | None = None, chapter: str = FIRST_CHAPTER, port: int = 8888, open_browser: bool = True
-) -> int:
-    """Open the book and serve it until the reader ends JupyterLab; returns JupyterLab's exit status.
-
-    Raises:
-        BookError: no chapters, no such chapter, a folder that cannot be written, or a port out of range.
-    """
-    book = open_book(folder)
-    return start_jupyterlab(jupyterlab_command(book.folder, chapter, port, open_browser))
