@@ -6,6 +6,7 @@ The folder is the article's flowchart:
     model.py             the parameters put to work
     tokenizer.py         text <-> token ids            (bpe.py: how a tokenizer is learned)
     inference/           input tokens in, completion tokens out
+    documents.py         texts from files, folders, hub datasets
     corpus.py            text -> token ids on disk
     pretraining/         data in, parameters out
     diagrams.py          the flowchart itself

@@ -110,9 +110,7 @@ def test_tokens(capsys: Capture, model: str) -> None:
     assert capsys.readouterr().out == f"{model}: 2 tokens for 2 bytes\n  195:'\\\\xc3' 169:'\\\\xa9'\n"
 
 
-def test_tokens_of_any_bytes_from_standard_input(
-    capsys: Capture, model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_of_any_bytes_from_standard_input(capsys: Capture, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\xff\0\n")))
     assert json_of(capsys, "tokens", "-", "--tokenizer", model)["bytes"] == ["61", "ff", "00", "0a"]
 

@@ -84,9 +84,7 @@ def test_what_is_not_text_is_refused_with_the_place(
 
 
 @pytest.mark.parametrize("source", ["", "nowhere.txt", "stories/nowhere.txt", "a/b/c", "./a/b", "~/a", "nowhere"])
-def test_a_source_that_is_not_there_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
+def test_a_source_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path, b"must not be read", "here.txt")
     with pytest.raises(CorpusError, match="no file or folder"):

@@ -4,9 +4,13 @@
     rows.py        which stretch of the corpus is seen at which step
     optimizer.py   how far each parameter moves
     pretrainer.py  the loop
+    device.py      where the arithmetic runs, and in which precision
     evaluation.py  how well it predicts what it never saw, in bits per byte
     run_folder.py  what is on disk meanwhile, such that no crash ruins it
     workers.py     several processes, one model
+    run.py         all of it strung together, from text to model folder
+
+Reading order: as listed; `llm101 pretrain` calls run.py.
 """
 
 from llm101.pretraining.evaluation import Evaluation, evaluate

@@ -12,7 +12,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from llm101.corpus import Corpus
 from llm101.model import Transformer
+from llm101.pretraining.device import bfloat16_pays, choose_device, compiled
 from llm101.pretraining.evaluation import Evaluation, evaluate
 from llm101.pretraining.optimizer import Optimizer, learning_rate_factor
 from llm101.pretraining.recipe import Recipe
@@ -73,7 +74,8 @@ class Pretrainer:
         checkpoint_seconds: how much work a crash may cost at most.
 
     Raises:
-        PretrainingError: the corpus has other tokens than the model, or the device is not there.
+        PretrainingError: the corpus has other tokens than the model, or the checkpoint is another model's.
+        DeviceError: the device is not there.
         CorpusError: the corpus is smaller than one row.
     """
 
@@ -99,9 +101,7 @@ class Pretrainer:
         self.workers = Workers.join(self.device)
         self.model, self.recipe, self.valid = model.to(self.device), recipe, valid or {}
         self.run_folder = run_folder if self.workers.is_first else None
-        self.optimizer = Optimizer(
-            model, recipe.matrix_lr, recipe.other_lr, recipe.weight_decay, muon=recipe.muon
-        )
+        self.optimizer = Optimizer(model, recipe.matrix_lr, recipe.other_lr, recipe.weight_decay, muon=recipe.muon)
         self.bfloat16 = bfloat16_pays(self.device, model.config.d_model)
         self.checkpoint_seconds = checkpoint_seconds
         self.step, self.seconds, self.train_tokens = 0, 0.0, train.facts.n_tokens
@@ -110,7 +110,7 @@ class Pretrainer:
         self.short_steps = round(recipe.steps * recipe.short_rows_fraction) if short < context_length else 0
         self._rows = {length: ShuffledRows(train, length, recipe.seed) for length in {short, context_length}}
         self._short, self._long = self._rows[short], self._rows[context_length]
-        self._loss = _compiled(self._plain_loss) if compile else self._plain_loss
+        self._loss = compiled(self._plain_loss) if compile else self._plain_loss
         self._resume()
 
     def moments(self) -> Iterator[Moment]:
@@ -132,12 +132,7 @@ class Pretrainer:
                 round(self.recipe.steps * self.recipe.decay_fraction),
             )
             loss, gradient_norm = self._gradient()
-            for name, number in (("loss", loss), ("gradient", gradient_norm)):
-                if not math.isfinite(number):
-                    raise PretrainingError(
-                        f"the {name} became {number} at step {self.step}; a lower learning rate would help "
-                        f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
-                    )
+            self._refuse_nan(loss, gradient_norm)
             tokens_before = self.tokens_seen
             with _interruptions_wait():
                 self.optimizer.step(factor)
@@ -183,6 +178,15 @@ class Pretrainer:
         self.workers.average([*gradients, mean_loss])
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clip)
         return mean_loss.item(), norm.item()
+
+    def _refuse_nan(self, loss: float, gradient_norm: float) -> None:
+        """Stop before such a number gets into a parameter, and from there into the checkpoint."""
+        for name, number in (("loss", loss), ("gradient", gradient_norm)):
+            if not math.isfinite(number):
+                raise PretrainingError(
+                    f"the {name} became {number} at step {self.step}; a lower learning rate would help "
+                    f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
+                )
 
     def _rows_per_step(self, rows: ShuffledRows) -> int:
         return max(self.recipe.batch_tokens // rows.row_length, self.workers.count)
@@ -267,22 +271,6 @@ class Pretrainer:
             self.run_folder.save_snapshot(dict(self.model.named_parameters()), self.step)
 
 
-def _compiled(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The same arithmetic, fused. It is compiled when it is first called, so that is when it may fail."""
-    from torch._dynamo.exc import TorchDynamoException  # here, because it takes seconds to import
-
-    fused = torch.compile(loss, dynamic=False)
-
-    def compiled_loss(token_ids: Tensor, targets: Tensor) -> Tensor:
-        try:
-            return fused(token_ids, targets)
-        except TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
-            raise PretrainingError(f"torch.compile cannot be used here ({reason}); leave it out") from None
-
-    return compiled_loss
-
-
 @contextmanager
 def _interruptions_wait() -> Iterator[None]:
     """Let a Ctrl-C that comes now take effect only after the block, so that no parameter is left half moved."""
@@ -297,32 +285,3 @@ def _interruptions_wait() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
     if pressed.is_set():
         signal.raise_signal(signal.SIGINT)
-
-
-def choose_device(name: str | None) -> torch.device:
-    """The device of that name; CUDA or else the CPU without one. MPS only when asked: its losses differ.
-
-    Raises:
-        PretrainingError: the device is unknown or not there.
-    """
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(name.split(":")[0], False):
-        available = ", ".join(device for device, is_there in there.items() if is_there)
-        raise PretrainingError(f"no device {name!r} here; there is {available}")
-    return torch.device(name)
-
-
-def bfloat16_pays(device: torch.device, d_model: int) -> bool:
-    """Whether bfloat16 is faster than float32: on GPUs that have it, on CPUs that have it and models wide enough.
-
-    Below a width of about 192 the conversions cost a CPU more than the products gain.
-    """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type == "cpu":
-        features = torch.cpu.get_capabilities()
-        return d_model >= 192 and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    return False
-

@@ -24,9 +24,10 @@ from llm101.corpus import Corpus, CorpusError, Progress, documents
 from llm101.documents import n_bytes_of
 from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import save_model
+from llm101.pretraining.device import choose_device
 from llm101.pretraining.evaluation import Evaluation
 from llm101.pretraining.memory import keep_freed_memory
-from llm101.pretraining.pretrainer import Pretrainer, PretrainingError, choose_device
+from llm101.pretraining.pretrainer import Pretrainer, PretrainingError
 from llm101.pretraining.recipe import Recipe
 from llm101.pretraining.run_folder import RunFolder, RunFolderError
 from llm101.pretraining.workers import Workers
@@ -79,7 +80,7 @@ def start(
         progress: called with what is being done; gives the function that is told how far.
 
     Raises:
-        RunFolderError, CorpusError, TokenizerError, PretrainingError: each with one clear line.
+        RunFolderError, CorpusError, TokenizerError, PretrainingError, DeviceError: each with one clear line.
     """
     if minutes is not None and not 0 < minutes < math.inf:
         raise PretrainingError(f"minutes must be a number above 0, got {minutes}")
@@ -179,10 +180,9 @@ def _prepare(
         file.write(texts.encode())
 
 
-def _texts(
-    sources: Sequence[str | os.PathLike[str]], valid: Sequence[str | os.PathLike[str]], vocab_size: int
-) -> str:
+def _texts(sources: Sequence[str | os.PathLike[str]], valid: Sequence[str | os.PathLike[str]], vocab_size: int) -> str:
     """What was prepared, in one line: the same line means the same tokens, wherever the files have been moved to."""
+
     def listed(some: Sequence[str | os.PathLike[str]]) -> str:
         return ", ".join(f"{Path(source).name} {n_bytes_of(source)}" for source in some)
 
@@ -224,9 +224,7 @@ def _steps_in(
     if steps := workers.total(known["recipe"]["steps"] if known else 0)[0]:  # the first worker tells the others
         return int(steps)
     probe_recipe = replace(recipe, steps=PROBE_STEPS, snapshots=0)
-    probe = Pretrainer(
-        Transformer(config).initialise(0), train, None, probe_recipe, device=device, compile=compile
-    )
+    probe = Pretrainer(Transformer(config).initialise(0), train, None, probe_recipe, device=device, compile=compile)
     moments = probe.moments()
     next(moments)
     began = time.perf_counter()

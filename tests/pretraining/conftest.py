@@ -15,9 +15,7 @@ from llm101.model import ModelConfig, Transformer
 from llm101.pretraining import Pretrainer, Recipe, RunFolder
 from llm101.tokenizer import Tokenizer
 
-CONFIG = ModelConfig(
-    vocab_size=280, d_model=16, n_layers=1, n_heads=2, n_kv_heads=1, d_mlp=32, context_length=16
-)
+CONFIG = ModelConfig(vocab_size=280, d_model=16, n_layers=1, n_heads=2, n_kv_heads=1, d_mlp=32, context_length=16)
 RECIPE = Recipe(steps=8, batch_tokens=64, micro_batch_tokens=32, evaluate_every=4, warmup_steps=2, seed=3)
 
 

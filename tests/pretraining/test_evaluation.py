@@ -21,9 +21,7 @@ def model() -> Transformer:
     return Transformer(config).initialise(seed=0)
 
 
-def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(
-    model: Transformer, valid: Corpus
-) -> None:
+def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model: Transformer, valid: Corpus) -> None:
     with torch.no_grad():
         model.model.embed_tokens.weight.zero_()  # all logits are 0
     evaluation = evaluate(model, valid)

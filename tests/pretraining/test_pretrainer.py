@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from llm101.corpus import Corpus, CorpusError
 from llm101.model import ModelConfig, Transformer
 from llm101.pretraining import Pretrainer, PretrainingError, Recipe, RunFolder
-from llm101.pretraining.pretrainer import bfloat16_pays, choose_device
 from llm101.tokenizer import Tokenizer
 
 Make = Callable[..., Pretrainer]
@@ -163,9 +162,7 @@ def test_the_same_seed_gives_the_same_parameters_and_another_one_does_not(pretra
 
 
 def test_micro_batches_change_nothing_but_rounding(pretrainer: Make) -> None:
-    losses = [
-        [m.train_loss_nats for m in pretrainer(micro_batch_tokens=tokens).moments()] for tokens in (16, 48, 1000)
-    ]
+    losses = [[m.train_loss_nats for m in pretrainer(micro_batch_tokens=tokens).moments()] for tokens in (16, 48, 1000)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     assert losses[2] == pytest.approx(losses[0], rel=1e-4)
 
@@ -230,19 +227,3 @@ def test_a_checkpoint_of_another_model_is_refused(pretrainer: Make, train: Corpu
     wider = Transformer(ModelConfig(vocab_size=280, d_model=32, n_layers=1, n_heads=2, context_length=16))
     with pytest.raises(PretrainingError, match="the checkpoint belongs to another model or recipe"):
         Pretrainer(wider, train, None, Recipe(steps=1), RunFolder(tmp_path))
-
-
-def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose_device(None) == choose_device("cpu") == torch.device("cpu")
-    for name in ("cuda", "cuda:1", "tpu", ""):
-        with pytest.raises(PretrainingError, match=f"no device '{name}' here; there is cpu"):
-            choose_device(name)
-
-
-def test_bfloat16_is_left_to_wide_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert bfloat16_pays(torch.device("cpu"), 192)
-    assert not bfloat16_pays(torch.device("cpu"), 128)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not bfloat16_pays(torch.device("cpu"), 192)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from llm101.corpus import Corpus, CorpusError
 from llm101.library import load
@@ -107,9 +106,7 @@ def test_texts_to_judge_it_on_keep_their_names(text: Path, tmp_path: Path) -> No
         begin(text, tmp_path / "other", valid=[valid[0], twin])
 
 
-def test_a_folder_to_judge_it_on_may_be_called_dot(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_to_judge_it_on_may_be_called_dot(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "judge").mkdir()
     write_stories(tmp_path / "judge" / "a.txt", 9)
     monkeypatch.chdir(tmp_path / "judge")
@@ -209,18 +206,6 @@ def test_progress_is_told_what_is_done_and_how_far(text: Path, tmp_path: Path) -
     ((what, done, total),) = told
     assert what == f"encoding {text}"
     assert 0 < done <= (total or 0) == text.stat().st_size
-
-
-@pytest.mark.slow
-def test_without_a_compiler_compile_is_refused_in_one_line(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/nowhere/c++"))
-    torch._dynamo.reset()
-    run = begin(text, tmp_path / "out", compile=True)
-    with pytest.raises(PretrainingError, match=r"torch.compile cannot be used here \(.*\); leave it out"):
-        next(run.pretrainer.moments())
-    run.close()
 
 
 def test_the_tokenizer_is_that_of_the_text(text: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The device: where the arithmetic of training runs, in which precision, and whether it is compiled.
+
+It knows the machine, nothing of models or data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+class DeviceError(ValueError):
+    """A device that is not there, or that cannot do what it was asked to."""
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of that name; CUDA or else the CPU without one. MPS only when asked: its losses differ.
+
+    Raises:
+        DeviceError: the device is unknown or not there.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name.split(":")[0], False):
+        available = ", ".join(device for device, is_there in there.items() if is_there)
+        raise DeviceError(f"no device {name!r} here; there is {available}")
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise DeviceError(f"no device {name!r}; a device is cpu, cuda, mps, or one of several as in cuda:1") from None
+
+
+def bfloat16_pays(device: torch.device, d_model: int) -> bool:
+    """Whether bfloat16 is faster than float32: on GPUs that have it, on CPUs that have it and models wide enough.
+
+    Below a width of about 192 the conversions cost a CPU more than the products gain.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        features = torch.cpu.get_capabilities()
+        return d_model >= 192 and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    return False
+
+
+def compiled(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same arithmetic, fused by torch.compile.
+
+    Raises:
+        DeviceError: when it is first called, for only then is it compiled.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # here, because it takes seconds to import
+
+    fused = torch.compile(loss, dynamic=False)
+
+    def compiled_loss(token_ids: Tensor, targets: Tensor) -> Tensor:
+        try:
+            return fused(token_ids, targets)
+        except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DeviceError(f"torch.compile cannot be used here ({reason}); leave it out") from None
+
+    return compiled_loss
