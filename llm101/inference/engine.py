@@ -133,13 +133,16 @@ class InferenceEngine:
             ValueError: an unknown id, or a full context.
         """
         self._check_ids((token_id,))
-        return self._decode_steps((token_id,), (self.kv_cache if kv_cache is None else kv_cache,))[0]
-
-    def _decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> Sequence[Tensor]:
-        """One more token for each of several texts. The plain path takes one text after the other."""
+        kv_cache = self.kv_cache if kv_cache is None else kv_cache
         if self._fast is not None and self._fast.is_ready:
-            return self._fast.decode_step(token_ids, kv_caches).unbind()
-        return [self._plain_forward((i,), kv_cache) for i, kv_cache in zip(token_ids, kv_caches)]
+            return self._fast.decode_step(token_id, kv_cache)
+        return self._plain_forward((token_id,), kv_cache)
+
+    def _decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
+        """One more token for each of several texts. The plain path takes one text after the other."""
+        if self._fast is not None and self._fast.is_ready and len(token_ids) > 1:
+            return self._fast.decode_steps(token_ids, kv_caches)
+        return [self.decode_step(i, kv_cache) for i, kv_cache in zip(token_ids, kv_caches)]
 
     @torch.no_grad()
     def _plain_forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:

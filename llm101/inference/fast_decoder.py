@@ -29,6 +29,7 @@ PLAIN_MODULES = {
     *(plain.Transformer, plain.Decoder, plain.Layer, plain.Attention, plain.MLP, plain.RMSNorm, plain.CapturePoint),
     *(nn.Linear, nn.Embedding, nn.ModuleList),
 }
+MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 NOTHING = np.empty(0, np.float32)
 Attend = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -42,7 +43,7 @@ class FastDecoder:
 
     def __init__(self, model: Transformer) -> None:
         self._model = model
-        self._halves: dict[str, np.ndarray] = {}
+        self._halves: dict[int, np.ndarray] = {}
         self._hooks: list[dict] = []
         self._is_plain = False
 
@@ -66,6 +67,7 @@ class FastDecoder:
         config, decoder = model.config, model.model
         assert isinstance(decoder.cos, Tensor) and isinstance(decoder.sin, Tensor)
         self._cos, self._sin = decoder.cos.numpy(), decoder.sin.numpy()
+        self._d_head = config.d_head
         self._eps, self._window = np.float32(config.norm_eps), config.sliding_window or config.context_length
         self._embedding = _array(decoder.embed_tokens.weight)
         self._final_norm, self._head = _array(decoder.norm.weight), _array(model.lm_head.weight)
@@ -74,19 +76,22 @@ class FastDecoder:
 
     def _in_halves(self) -> tuple[list[kernels.LayerWeights], np.ndarray]:
         """The matrices as 16-bit floats if each number is exactly one (as in a file of 16-bit floats), else as is."""
-        small = []
-        for i, layer in enumerate(self._layers):
-            halves = {name: self._half(f"{i}.{name}", getattr(layer, name)) for name in ("q", "k", "v", "o", *MLP)}
-            if any(half is None for half in halves.values()):
-                return self._layers, self._head
-            small.append(layer._replace(**halves))
-        head = self._half("head", self._head)
-        return (self._layers, self._head) if head is None else (small, head)
+        names = [(i, name) for i in range(len(self._layers)) for name in MATRICES]
+        matrices = [getattr(self._layers[i], name) for i, name in names] + [self._head]
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            halves = list(pool.map(self._half, range(len(matrices)), matrices))
+        if any(half is None for half in halves):
+            return self._layers, self._head
+        small = [dict[str, np.ndarray]() for _ in self._layers]
+        for (i, name), half in zip(names, halves):
+            small[i][name] = half
+        return [layer._replace(**s) for layer, s in zip(self._layers, small)], halves[-1]
 
-    def _half(self, name: str, numbers: np.ndarray) -> np.ndarray | None:
-        half = self._halves.get(name)
+    def _half(self, i: int, numbers: np.ndarray) -> np.ndarray | None:
+        """The copy of matrix i in halves, made anew if it is not what the parameters are now."""
+        half = self._halves.get(i)
         if half is None or half.shape != numbers.shape or kernels.n_unequal(half, numbers):
-            half = self._halves[name] = torch.from_numpy(numbers).half().numpy().view(np.uint16)
+            half = self._halves[i] = torch.from_numpy(numbers).half().numpy().view(np.uint16)
             if kernels.n_unequal(half, numbers):
                 return None
         return half
@@ -98,68 +103,71 @@ class FastDecoder:
         mask = plain.causal_mask(n, past, self._model.config.sliding_window, torch.device("cpu"))
 
         def attend(layer: int, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-            rows = [torch.from_numpy(t).view(1, t.shape[0], -1, self._cos.shape[1]).transpose(1, 2) for t in (q, k, v)]
-            k_all, v_all = kv_cache.append(layer, *rows[1:])
+            heads = [torch.from_numpy(t).view(1, len(t), -1, self._d_head).transpose(1, 2) for t in (q, k, v)]
+            k_all, v_all = kv_cache.append(layer, *heads[1:])
             if n <= FEW_ROWS or len(q) < n:
                 keys, values = kv_cache.keys[layer, 0].numpy(), kv_cache.values[layer, 0].numpy()
-                return kernels.attend(q, keys, values, positions[-len(q) :], self._window)
+                return kernels.attend(q, keys, values, past + n - len(q), self._window)
             out = F.scaled_dot_product_attention(
-                rows[0], k_all, v_all, mask, is_causal=mask is None and n > 1, enable_gqa=True
+                heads[0], k_all, v_all, mask, is_causal=mask is None and n > 1, enable_gqa=True
             )
             return out.transpose(1, 2).reshape(n, -1).numpy()
 
         positions = np.arange(past, past + n)
         return torch.from_numpy(self._rows(token_ids, positions, attend, last_only=True, big=n > FEW_ROWS)[0])
 
-    def decode_step(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> Tensor:
-        """One more token for each text; returns logits [texts, vocab_size].
+    def decode_step(self, token_id: int, kv_cache: KVCache) -> Tensor:
+        """One more token; returns the logits [vocab_size] of what comes after it."""
+        position = kv_cache.length
+        kv_cache.reserve(position + 1)
+        keys, values = kv_cache.keys.numpy(), kv_cache.values.numpy()
+        here = slice(position, position + 1)
+        x, cos, sin = self._embedding[token_id : token_id + 1].copy(), self._cos[here], self._sin[here]
+        for i, w in enumerate(self._small_layers):
+            kernels.layer_step(x, w, i, cos, sin, self._eps, keys, values, position, self._window)
+        kv_cache.advance(1)
+        return torch.from_numpy(kernels.project(self._small_head, kernels.rms_norm(x, self._final_norm, self._eps))[0])
 
-        Texts have nothing to do with each other, so each core takes some of them.
-        """
-        for kv_cache in kv_caches:
-            kv_cache.reserve(kv_cache.length + 1)
+    def decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
+        """One more token for each of several texts. They have nothing to do with each other: each core takes some."""
         n_each = -(-len(token_ids) // torch.get_num_threads())
         shares = [slice(i, i + n_each) for i in range(0, len(token_ids), n_each)]
-        if len(shares) == 1:
-            logits = self._decode_share(token_ids, kv_caches)
-        else:
-            with ThreadPoolExecutor(len(shares)) as pool:
-                jobs = [pool.submit(self._decode_share, token_ids[s], kv_caches[s]) for s in shares]
-                logits = np.concatenate([job.result() for job in jobs])
-        for kv_cache in kv_caches:
-            kv_cache.advance(1)
-        return torch.from_numpy(logits)
+        with ThreadPoolExecutor(len(shares)) as pool:
+            done = list(pool.map(lambda share: self._decode_share(token_ids[share], kv_caches[share]), shares))
+        return [logits for share in done for logits in share]
 
-    def _decode_share(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> np.ndarray:
-        positions = np.array([kv_cache.length for kv_cache in kv_caches])
-        places = [(c.keys.numpy()[:, 0], c.values.numpy()[:, 0]) for c in kv_caches]
+    def _decode_share(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
         if len(token_ids) < 4:  # kernels.project gains from four rows on
-            rows = zip(token_ids, positions[:, None], places)
-            return np.concatenate([self._one_row(i, at, keys, values) for i, at, (keys, values) in rows])
+            return [self.decode_step(i, kv_cache) for i, kv_cache in zip(token_ids, kv_caches)]
+        positions = np.array([kv_cache.length for kv_cache in kv_caches])
+        for kv_cache in kv_caches:
+            kv_cache.reserve(kv_cache.length + 1)
+        places = [(c.keys.numpy()[:, 0], c.values.numpy()[:, 0], c.length) for c in kv_caches]
 
         def attend(layer: int, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
             out = np.empty_like(q)
-            for r, (keys, values) in enumerate(places):
-                at, row = positions[r], slice(r, r + 1)
-                keys[layer, :, at] = k[r].reshape(-1, self._cos.shape[1])
-                values[layer, :, at] = v[r].reshape(-1, self._cos.shape[1])
-                out[row] = kernels.attend(q[row], keys[layer], values[layer], positions[row], self._window)
+            for r, (keys, values, position) in enumerate(places):
+                keys[layer, :, position] = k[r].reshape(-1, self._d_head)
+                values[layer, :, position] = v[r].reshape(-1, self._d_head)
+                out[r] = kernels.attend(q[r : r + 1], keys[layer], values[layer], position, self._window)[0]
             return out
 
-        return self._rows(token_ids, positions, attend)
-
-    def _one_row(self, token_id: int, at: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-        x = self._embedding[token_id : token_id + 1].copy()
-        cos, sin = self._cos[at], self._sin[at]
-        for i, layer in enumerate(self._small_layers):
-            kernels.layer_step(x, layer, cos, sin, self._eps, keys[i], values[i], at, self._window)
-        return kernels.project(self._small_head, kernels.rms_norm(x, self._final_norm, self._eps))
+        logits = torch.from_numpy(self._rows(token_ids, positions, attend))
+        for kv_cache in kv_caches:
+            kv_cache.advance(1)
+        return list(logits.unbind())
 
     def _rows(
-        self, token_ids: Sequence[int], positions: np.ndarray, attend: Attend, *, last_only: bool = False, big: bool = False
+        self,
+        token_ids: Sequence[int],
+        positions: np.ndarray,
+        attend: Attend,
+        *,
+        last_only: bool = False,
+        big: bool = False,
     ) -> np.ndarray:
         """Several tokens through all layers; last_only: what only earlier tokens would need is left out at the top."""
-        eps, d_head = self._eps, self._cos.shape[1]
+        eps, d_head = self._eps, self._d_head
         project, layers = (_product, self._layers) if big else (kernels.project, self._small_layers)
         x = self._embedding[list(token_ids)]
         cos, sin = self._cos[positions], self._sin[positions]
@@ -167,17 +175,13 @@ class FastDecoder:
             kept = slice(-1 if last_only and i == len(layers) - 1 else None, None)
             h = kernels.rms_norm(x, w.attention_norm, eps)
             k = kernels.heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
-            v = project(w.v, h)
-            kernels.add_bias(v, w.v_bias)
+            v = kernels.add_bias(project(w.v, h), w.v_bias)
             q = kernels.heads(project(w.q, h[kept]), w.q_bias, w.q_norm, cos[kept], sin[kept], d_head, eps)
             x = x[kept]
             x += project(w.o, attend(i, q, k, v))
             h = kernels.rms_norm(x, w.mlp_norm, eps)
             x += project(w.down, kernels.swiglu(project(w.gate, h), project(w.up, h)))
         return kernels.project(self._small_head, kernels.rms_norm(x, self._final_norm, eps))
-
-
-MLP = ("gate", "up", "down")
 
 
 def _is_plain(model: Transformer) -> bool:

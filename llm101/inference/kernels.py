@@ -57,24 +57,22 @@ class LayerWeights(NamedTuple):
 
 
 @compiled
-def layer_step(x, w, cos, sin, eps, keys, values, positions, window):
+def layer_step(x, w, layer, cos, sin, eps, keys, values, position, window):
     """Take one token through one layer: x [1, d_model] is changed in place, the cache gets the token's key and value.
 
-    cos, sin: the token's row of the rotary table, [1, d_head]. keys, values: [n_kv_heads, capacity, d_head].
-    positions: [1]. window: how many positions back a token sees, itself included.
+    cos, sin: the position's row of the rotary table, [1, d_head]. keys, values: the whole cache,
+    [n_layers, 1, n_kv_heads, capacity, d_head]. window: how many positions back a token sees, itself included.
     """
-    n_kv_heads, _, d_head = keys.shape
+    n_kv_heads, d_head = keys.shape[2], keys.shape[4]
     h = rms_norm(x, w.attention_norm, eps)
     q = heads(project(w.q, h), w.q_bias, w.q_norm, cos, sin, d_head, eps)
     k = heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
-    v = project(w.v, h)
-    add_bias(v, w.v_bias)
-    position = positions[0]
+    v = add_bias(project(w.v, h), w.v_bias)
     for head in range(n_kv_heads):
         for i in range(d_head):
-            keys[head, position, i] = k[0, head * d_head + i]
-            values[head, position, i] = v[0, head * d_head + i]
-    add(x, project(w.o, attend(q, keys, values, positions, window)))
+            keys[layer, 0, head, position, i] = k[0, head * d_head + i]
+            values[layer, 0, head, position, i] = v[0, head * d_head + i]
+    add(x, project(w.o, attend(q, keys[layer, 0], values[layer, 0], position, window)))
     h = rms_norm(x, w.mlp_norm, eps)
     add(x, project(w.down, swiglu(project(w.gate, h), project(w.up, h))))
 
@@ -107,10 +105,10 @@ def project(w, x):
 
 
 @compiled
-def attend(q, keys, values, positions, window):
-    """What each row reads from the tokens up to its own position: [rows, n_heads * d_head].
+def attend(q, keys, values, position, window):
+    """What each row reads from the tokens up to its own place: [rows, n_heads * d_head].
 
-    q: [rows, n_heads * d_head]; keys, values: [n_kv_heads, capacity, d_head].
+    q: [rows, n_heads * d_head], the first row at `position`; keys, values: [n_kv_heads, capacity, d_head].
     """
     n_rows, width = q.shape
     n_kv_heads, capacity, d_head = keys.shape
@@ -119,7 +117,7 @@ def attend(q, keys, values, positions, window):
     weights = np.empty(capacity, np.float32)
     scale = f32(1) / np.sqrt(f32(d_head))
     for r in range(n_rows):
-        end = positions[r] + 1
+        end = position + r + 1
         start = max(0, end - window)
         for head in range(width // d_head):
             at, kv = head * d_head, head // group
@@ -199,12 +197,13 @@ def add(x, y):
 
 @compiled
 def add_bias(x, bias):
-    """The bias added to each row, if there is one."""
+    """The bias added to each row, in place, if there is one."""
     if bias.size:
         n_rows, width = x.shape
         for r in range(n_rows):
             for i in range(width):
                 x[r, i] += bias[i]
+    return x
 
 
 @compiled

@@ -84,14 +84,15 @@ def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tens
         >>> next_token_probabilities(logits, SamplingSettings(temperature=0))
         tensor([1., 0., 0., 0.])
     """
-    return torch.from_numpy(_probabilities(_scores(logits), settings))
+    rows = [_probabilities(row, settings) for row in _scores(logits).reshape(-1, logits.shape[-1])]
+    return torch.from_numpy(np.stack(rows)).reshape(logits.shape)
 
 
 def log_probabilities(logits: Tensor) -> np.ndarray:
-    """Natural logarithms of the model's own probabilities (temperature 1, no cuts), [..., vocab_size]."""
+    """Natural logarithms of the model's own probabilities (temperature 1, no cuts), [vocab_size]."""
     scores = _scores(logits)
-    shifted = scores - scores.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    shifted = scores - scores.max()
+    return shifted - np.log(np.exp(shifted).sum())
 
 
 def _scores(logits: Tensor) -> np.ndarray:
@@ -100,41 +101,47 @@ def _scores(logits: Tensor) -> np.ndarray:
 
 
 def _probabilities(scores: np.ndarray, settings: SamplingSettings) -> np.ndarray:
+    """next_token_probabilities of one row."""
+    likeliest = _likeliest(scores)
     if settings.temperature == 0:
-        return (np.arange(scores.shape[-1]) == _likeliest(scores)).astype(np.float32)
+        return (np.arange(len(scores)) == likeliest).astype(np.float32)
     # Subtracting the highest first keeps a tiny temperature from overflowing.
-    highest = np.take_along_axis(scores, _likeliest(scores), axis=-1)
-    probabilities = _normalised(np.exp((scores - highest) / np.float32(max(settings.temperature, 1e-30))))
-    if 0 < settings.top_k < scores.shape[-1]:
-        kth = np.partition(probabilities, -settings.top_k, axis=-1)[..., -settings.top_k, None]
-        probabilities = _normalised(np.where(probabilities >= kth, probabilities, 0))
+    shifted = (scores - scores[likeliest]) / np.float32(max(settings.temperature, 1e-30))
+    probabilities = _kept(np.exp(shifted), 0.0)
+    if 0 < settings.top_k < len(scores):
+        probabilities = _kept(probabilities, np.partition(probabilities, -settings.top_k)[-settings.top_k])
     if settings.top_p < 1:
-        last_kept = _smallest_in_nucleus(probabilities, settings.top_p)
-        probabilities = _normalised(np.where(probabilities >= last_kept, probabilities, 0))
+        probabilities = _kept(probabilities, _smallest_in_nucleus(probabilities, settings.top_p))
     if settings.min_p > 0:
-        lowest = np.float32(settings.min_p) * probabilities.max(-1, keepdims=True)
-        probabilities = _normalised(np.where(probabilities >= lowest, probabilities, 0))
+        probabilities = _kept(probabilities, np.float32(settings.min_p) * probabilities[likeliest])
     return probabilities
 
 
-def _likeliest(scores: np.ndarray) -> np.ndarray:
-    """The id of the highest score, [..., 1]; this is where scores that are no numbers are noticed."""
-    token_id = scores.argmax(-1, keepdims=True)  # NaN counts as highest
-    if not np.isfinite(np.take_along_axis(scores, token_id, axis=-1)).all():
+def _likeliest(scores: np.ndarray) -> int:
+    """The id of the highest score; this is where scores that are no numbers are noticed."""
+    token_id = int(scores.argmax())  # NaN counts as highest
+    if not math.isfinite(scores[token_id]):
         raise ValueError("the model's scores are not finite (NaN or infinity): a parameter is damaged, load it again")
     return token_id
 
 
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum(-1, keepdims=True)
+def _kept(probabilities: np.ndarray, lowest: float) -> np.ndarray:
+    """What is at least `lowest`, renormalised."""
+    kept = probabilities * (probabilities >= lowest)
+    kept /= kept.sum()
+    return kept
 
 
-def _smallest_in_nucleus(probabilities: np.ndarray, top_p: float) -> np.ndarray:
-    """The probability of the last token that is needed to reach the mass top_p, [..., 1]."""
-    descending = np.sort(probabilities, axis=-1)[..., ::-1]
-    reached = descending.cumsum(-1, dtype=np.float64) >= top_p
-    reached[..., -1] = True  # rounded sums may end just below a top_p of nearly 1
-    return np.take_along_axis(descending, reached.argmax(-1, keepdims=True), axis=-1)
+def _smallest_in_nucleus(probabilities: np.ndarray, top_p: float) -> float:
+    """The probability of the last token that is needed to reach the mass top_p.
+
+    All tokens below (1 - top_p) / vocab_size together cannot hold the mass that may be left out, so the
+    nucleus lies among the others, and only those few have to be sorted.
+    """
+    candidates = probabilities[probabilities >= (1 - top_p) / len(probabilities)]
+    descending = np.sort(candidates)[::-1]
+    n_needed = int(descending.cumsum(dtype=np.float64).searchsorted(top_p))
+    return descending[min(n_needed, len(descending) - 1)]  # rounded sums may end just below a top_p of nearly 1
 
 
 class Sampler:
@@ -165,7 +172,7 @@ class Sampler:
         """
         scores = _scores(logits)
         if self.settings.temperature == 0:
-            return int(_likeliest(scores)[0])
+            return _likeliest(scores)
         running_sum = _probabilities(scores, self.settings).cumsum(dtype=np.float64)
         draw = torch.rand((), dtype=torch.float64, generator=self._generator).item() * running_sum[-1]
         # side="right": an id whose probability is 0 adds nothing to the sum and can never be hit

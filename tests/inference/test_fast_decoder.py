@@ -76,7 +76,7 @@ def test_several_texts_at_once_give_what_each_gives():
     caches = [KVCache(m.config) for _ in lengths]
     for n, cache in zip(lengths, caches):
         decoder.prefill(ids[:n], cache)
-    together = decoder.decode_step([ids[n] for n in lengths], caches)
+    together = torch.stack(decoder.decode_steps([ids[n] for n in lengths], caches))
     with torch.no_grad():
         alone = torch.stack([m(torch.tensor([ids[: n + 1]]))[0, -1] for n in lengths])
     torch.testing.assert_close(together, alone, atol=TOLERANCE, rtol=0)
