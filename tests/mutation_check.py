@@ -294,12 +294,20 @@ def library_functions(seen: dict[Chapter, list[Where]]) -> list[Function]:
 
 
 def unit_tests_of(function: Function) -> list[str]:
-    """Test files that name the function's module, the one called after it first; and the module's own doctests."""
+    """The module's own doctests, the tests called after it, those beside these, and those that name it; at most six."""
     dotted = ".".join(function.module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     files = [f for f in (ROOT / "tests").rglob("test_*.py") if "browser" not in f.parts]
-    named = [f for f in files if dotted in f.read_text(encoding="utf-8")]
-    named.sort(key=lambda f: (f.stem != f"test_{function.module.stem}", len(f.parts), f.name))
-    return [str(path) for path in (function.module, *named[:4])]
+    mirror = ROOT / "tests" / function.module.parent.relative_to(LIBRARY)
+
+    def distance(file: Path) -> int | None:
+        if file.stem == f"test_{function.module.stem}":
+            return 0
+        if file.parent == mirror and mirror.name != "tests":
+            return 1
+        return 2 if dotted in file.read_text(encoding="utf-8") else None
+
+    near = sorted((d, str(file)) for file in files if (d := distance(file)) is not None)
+    return [str(function.module), *(file for _, file in near[:6])]
 
 
 def run_unit_tests(files: list[str]) -> str | None:
@@ -314,7 +322,8 @@ def run_unit_tests(files: list[str]) -> str | None:
                 failed.append(report.nodeid)
 
     status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[Listener()])
-    return None if status == 0 else (failed or [f"pytest ended with {status}"])[0]
+    nothing_to_run = 5
+    return None if status in (0, nothing_to_run) else (failed or [f"pytest ended with {status}"])[0]
 
 
 def in_a_fork(work: Callable[[], Any], seconds: float) -> Any:
