@@ -277,15 +277,14 @@ def functions_run_by(chapter: Chapter) -> tuple[str | None, Shown, list[Where]]:
     return problem, shown, sorted(seen)
 
 
-def library_functions(seen: dict[Chapter, list[Where]]) -> list[Function]:
-    """The functions and methods among what the chapters ran, in the order of files and lines."""
+def library_functions(seen: dict[Chapter, list[Where]], others_too: bool) -> list[Function]:
+    """The functions and methods among what the chapters ran, or all, in the order of files and lines."""
     functions = []
-    for file in sorted({path for wheres in seen.values() for path, _ in wheres}):
-        tree = ast.parse(SOURCES[file])
-        for node in definitions(tree):
+    for file, source in SOURCES.items():
+        for node in definitions(ast.parse(source)):
             where = (file, first_line(node))
             chapters = tuple(chapter for chapter in seen if where in seen[chapter])
-            if chapters:
+            if chapters or others_too:
                 functions.append(Function(where, node.name, chapters))
     return functions
 
@@ -414,7 +413,8 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=60, help="stop after so long (%(default)s)")
     options.add_argument("--seed", type=int, default=0, help="of the choice of changes (%(default)s)")
     options.add_argument("--only", default="", metavar="PART", help="functions of files whose path has this in it")
-    options.add_argument("--chapter", default="", metavar="PART", help="chapters whose name has this in it")
+    options.add_argument("--chapter", default="", metavar="PART", help="chapters whose name has this in it, or none")
+    options.add_argument("--all", action="store_true", help="also functions that no chapter runs: tests only")
     chosen = options.parse_args()
     started = time.monotonic()
     import_everything()
@@ -429,7 +429,7 @@ def main() -> int:
             return 1
         seconds[chapter] = time.monotonic() - began
         seen[chapter] = [(path, line) for path, line in wheres]
-    functions = [f for f in library_functions(seen) if chosen.only in f.where[0]]
+    functions = [f for f in library_functions(seen, chosen.all) if chosen.only in f.where[0]]
     mutants = [m for f in functions for m in mutants_of(f, chosen.mutants, chosen.seed)]
     random.Random(chosen.seed).shuffle(mutants)  # so that a run cut short has seen a bit of everything
     print(f"{len(functions)} functions run by {len(seen)} chapters, {len(mutants)} changes", flush=True)
