@@ -186,8 +186,8 @@ class InferenceEngine:
         ids = self.prompt_ids(prompt)
 
         def tokens() -> Iterator[CompletionToken]:
-            kv_cache = self.new_cache()
-            yield from self._decode(self.prefill(ids, kv_cache), kv_cache, Writer(self.tokenizer, self.end_ids, rules), cancel)
+            kv_cache, writer = self.new_cache(), Writer(self.tokenizer, self.end_ids, rules)
+            yield from self._decode(self.prefill(ids, kv_cache), kv_cache, writer, cancel)
 
         return tokens()
 
@@ -254,7 +254,10 @@ class InferenceEngine:
             ValueError: a setting out of range, or a prompt that prompt_ids refuses.
         """
         rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
-        texts = [Text(self.prompt_ids(p), self.new_cache(), Writer(self.tokenizer, self.end_ids, rules)) for p in prompts]
+        texts = [
+            Text(self.prompt_ids(prompt), self.new_cache(), Writer(self.tokenizer, self.end_ids, rules))
+            for prompt in prompts
+        ]
         try:
             for text in texts:
                 start = time.perf_counter()

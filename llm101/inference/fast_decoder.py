@@ -7,8 +7,10 @@ numba missing, and while nobody has hung a hook into the model. Everything else 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from llm101.inference.kv_cache import KVCache
 from llm101.model import Layer, Transformer
 
 try:
-    from llm101.inference import kernels
+    kernels: Any = importlib.import_module("llm101.inference.kernels")
 except ImportError:  # numba has no build for every machine; the plain path needs none
     kernels = None
 
@@ -65,7 +67,6 @@ class FastDecoder:
             return
         self._hooks = [d for m in model.modules() for d in (m._forward_hooks, m._forward_pre_hooks)]
         config, decoder = model.config, model.model
-        assert isinstance(decoder.cos, Tensor) and isinstance(decoder.sin, Tensor)
         self._cos, self._sin = decoder.cos.numpy(), decoder.sin.numpy()
         self._d_head = config.d_head
         self._eps, self._window = np.float32(config.norm_eps), config.sliding_window or config.context_length
@@ -74,18 +75,19 @@ class FastDecoder:
         self._layers = [_layer_weights(layer) for layer in decoder.layers]
         self._small_layers, self._small_head = self._in_halves()
 
-    def _in_halves(self) -> tuple[list[kernels.LayerWeights], np.ndarray]:
+    def _in_halves(self) -> tuple[list[Any], np.ndarray]:
         """The matrices as 16-bit floats if each number is exactly one (as in a file of 16-bit floats), else as is."""
         names = [(i, name) for i in range(len(self._layers)) for name in MATRICES]
         matrices = [getattr(self._layers[i], name) for i, name in names] + [self._head]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             halves = list(pool.map(self._half, range(len(matrices)), matrices))
-        if any(half is None for half in halves):
+        if any(half is None for half in halves):  # one number that no half can hold, and all stay as they are
             return self._layers, self._head
         small = [dict[str, np.ndarray]() for _ in self._layers]
         for (i, name), half in zip(names, halves):
+            assert half is not None
             small[i][name] = half
-        return [layer._replace(**s) for layer, s in zip(self._layers, small)], halves[-1]
+        return [layer._replace(**s) for layer, s in zip(self._layers, small)], self._halves[len(names)]
 
     def _half(self, i: int, numbers: np.ndarray) -> np.ndarray | None:
         """The copy of matrix i in halves, made anew if it is not what the parameters are now."""
@@ -191,7 +193,8 @@ def _is_plain(model: Transformer) -> bool:
     )
 
 
-def _layer_weights(layer: nn.Module) -> kernels.LayerWeights:
+def _layer_weights(layer: nn.Module) -> Any:
+    """A layer's parameters as kernels.LayerWeights."""
     assert isinstance(layer, Layer)
     a, mlp = layer.self_attn, layer.mlp
     bias = [NOTHING if p.bias is None else _array(p.bias) for p in (a.q_proj, a.k_proj, a.v_proj)]

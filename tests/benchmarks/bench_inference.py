@@ -35,7 +35,7 @@ Engine = tuple[Callable[[list[int], int], object], Callable[[list[int]], object]
 def ours(engine: InferenceEngine) -> Engine:
     return (
         lambda ids, n: engine.complete(ids, max_tokens=n, temperature=0),
-        lambda ids: engine.prefill(ids),
+        engine.prefill,
     )
 
 
@@ -46,7 +46,7 @@ def hugging_face(folder: Path, dtype: torch.dtype) -> Engine:
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
 
     def generate(ids: list[int], n: int) -> object:
-        return model.generate(
+        return model.generate(  # pyright: ignore[reportAttributeAccessIssue]
             torch.tensor([ids]), max_new_tokens=n, min_new_tokens=n, do_sample=False, pad_token_id=0, use_cache=True
         )
 

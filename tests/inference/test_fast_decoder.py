@@ -1,5 +1,8 @@
 """The fast path gives the plain path's numbers, sees changed parameters, and steps aside when it must."""
 
+# A module's parts are Tensor or Module to the type checker, whatever they are called.
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportCallIssue=false
+
 from __future__ import annotations
 
 import math
@@ -32,7 +35,7 @@ def model(halves: bool = True, **shape) -> Transformer:
     with torch.no_grad():
         for name, p in result.named_parameters():
             if name.endswith(("bias", "norm.weight", "layernorm.weight")):
-                p += 0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
+                p.add_(0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
             if halves:
                 p.copy_(p.half())
     return result
