@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from llm101.inference.completion import Rules, ShownText
+from llm101.inference.completion import Completion, CompletionToken, Rules, ShownText
 from llm101.inference.sampling import SamplingSettings
 
 
@@ -85,3 +85,11 @@ def test_any_cutting_into_pieces_gives_the_same_text_and_never_shows_a_stop_stri
 def test_rules_out_of_range_are_refused_with_the_range(asked, message):
     with pytest.raises(ValueError, match=message):
         Rules(SamplingSettings(), **asked)
+
+
+def test_speed_is_tokens_over_seconds_and_nothing_is_no_speed():
+    made = [CompletionToken(id=5, text="a", logprob=-1.0, alternatives=[], stop_reason=None)] * 6
+    completion = Completion.of(made, [1], prefill_seconds=9.0, decode_seconds=2.0)
+    assert completion.decode_tokens_per_second == 3.0
+    assert completion.stop_reason == "cancelled"
+    assert Completion.of([], [1], 1.0, 0.0).decode_tokens_per_second == 0.0
