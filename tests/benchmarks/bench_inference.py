@@ -55,7 +55,7 @@ def hugging_face(folder: Path, dtype: torch.dtype) -> Engine:
 
 def llama_cpp(path: Path, n_threads: int) -> Engine:
     """llama.cpp at its best: its C function llama_decode and nothing around it but the choice of the likeliest."""
-    import llama_cpp as lib
+    import llama_cpp as lib  # pyright: ignore[reportMissingImports] - from the extra `bench`
 
     llama = lib.Llama(
         str(path), n_ctx=CONTEXT_NEEDED, n_batch=512, n_threads=n_threads, n_threads_batch=n_threads,
@@ -78,7 +78,7 @@ def llama_cpp(path: Path, n_threads: int) -> Engine:
 
 def write_gguf(model: Transformer, path: Path) -> None:
     """The model as llama.cpp's file: matrices in float16, norms in float32, rotary pairs side by side."""
-    import gguf
+    import gguf  # pyright: ignore[reportMissingImports] - from the extra `bench`
 
     c = model.config
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -199,9 +199,7 @@ def ratios(results: dict[str, dict[str, float]]) -> dict[str, float]:
         found["decode against generate"] = fast["decode_tokens_per_second"] / best
         found["prefill against generate"] = min(r["prefill_256_ms"] for r in generate) / fast["prefill_256_ms"]
     for name in [name for name in results if name.startswith("llama.cpp")]:
-        found["decode against llama.cpp"] = (
-            fast["decode_tokens_per_second"] / results[name]["decode_tokens_per_second"]
-        )
+        found["decode against llama.cpp"] = fast["decode_tokens_per_second"] / results[name]["decode_tokens_per_second"]
         found["prefill against llama.cpp"] = results[name]["prefill_256_ms"] / fast["prefill_256_ms"]
     return found
 

@@ -27,7 +27,7 @@ def compressors(data: bytes) -> dict[str, float]:
     """Bits per byte of general compressors at their strongest settings."""
     found = {"xz -9e": len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))}
     try:
-        import zstandard
+        import zstandard  # pyright: ignore[reportMissingImports] - from the extra `bench`
 
         found["zstd -19"] = len(zstandard.ZstdCompressor(level=19).compress(data))
     except ImportError:
