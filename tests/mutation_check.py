@@ -377,7 +377,7 @@ def notices(mutant: Mutant, seconds: dict[Chapter, float], shown: dict[Chapter, 
                 break
         if found:
             return found
-    found = in_a_fork(tests_with_change, 300)
+    found = in_a_fork(tests_with_change, 120)
     return found and f"unit test {found}"
 
 

@@ -59,6 +59,11 @@ def test_a_folder_gives_its_text_files_in_order_of_name(tmp_path: Path) -> None:
     assert n_bytes_of(tmp_path) == 3
 
 
+def test_the_size_of_a_source_is_known_where_it_lies_here(tmp_path: Path) -> None:
+    assert n_bytes_of(written(tmp_path, "é\n".encode())) == 3
+    assert n_bytes_of("owner/name") is None
+
+
 def test_a_folder_without_text_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no .txt or .md files in"):
         list(documents(tmp_path))

@@ -88,6 +88,15 @@ def test_many_texts_at_once_are_encoded_like_one_by_one(tokenizer: Tokenizer) ->
     assert tokenizer.encode_many(HOSTILE) == [tokenizer.encode(text) for text in HOSTILE]
 
 
+def test_many_texts_with_white_space_to_be_cut_are_encoded_like_one_by_one(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm101.tokenizer.LONGEST_SPACE", 3)
+    texts = ["a", "the     cat", "\n" * 10, "x  y"]
+    assert tokenizer.encode_many(texts) == [tokenizer.encode(text) for text in texts]
+    assert [tokenizer.decode(ids) for ids in tokenizer.encode_many(texts)] == texts
+
+
 def test_endless_white_space_is_encoded_too(tokenizer: Tokenizer) -> None:
     text = "a" + " " * 1_200_000 + "b"  # tiktoken alone stops here with a stack overflow
     assert tokenizer.decode(tokenizer.encode(text)) == text
@@ -108,6 +117,15 @@ def test_the_tokenizers_package_gives_the_same_ids(
     ids = tokenizer.encode(text)
     assert theirs.encode(text, add_special_tokens=False).ids == ids
     assert theirs.decode(ids, skip_special_tokens=False) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["a <|endoftext|> b", "a<|endoftext|>b<|endoftext|>", "<|endoftext|>\n", "~é¡¬®ÿ"]
+)
+def test_the_tokenizers_package_sees_our_special_tokens(
+    tokenizer: Tokenizer, theirs: tokenizers.Tokenizer, text: str
+) -> None:
+    assert theirs.encode(text, add_special_tokens=False).ids == tokenizer.encode(text, allow_special=True)
 
 
 @given(text=st.text(max_size=80))
@@ -149,6 +167,7 @@ def test_another_way_of_cutting_words_is_saved_and_read_back(tmp_path: Path) -> 
 
 def test_the_byte_alphabet_names_every_byte_once() -> None:
     assert len(set(byte_alphabet())) == 256
+    assert set(byte_alphabet()) == set(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     assert to_bytes(to_characters(bytes(range(256)))) == bytes(range(256))
 
 
