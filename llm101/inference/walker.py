@@ -16,7 +16,8 @@ class Walker:
     """Remembers the text it read last: what a new text has in common with it is not read again.
 
     That is how chat services keep a conversation going without reading all of it for every answer ("prefix
-    caching"; Zheng et al. 2023, arXiv 2312.07104, keep a whole tree of such texts). After a parameter was changed, what it remembers is out of date: make a new one.
+    caching"; Zheng et al. 2023, arXiv 2312.07104, keep a whole tree of such texts).
+    After a parameter was changed, what it remembers is out of date: make a new one.
 
     Attributes:
         end_ids: tokens after which a text is over.
