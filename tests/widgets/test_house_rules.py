@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from llm101_widgets import CompletionConsole, MergeReplay, ParameterMicroscope, SystemMap, TokenizerPlayground
+from llm101_widgets import (
+    CompletionConsole,
+    InferenceStepper,
+    MergeReplay,
+    ParameterMicroscope,
+    SystemMap,
+    TokenizerPlayground,
+)
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "llm101_widgets"
 WIDGETS = {
-    **{"completion_console": CompletionConsole, "merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
+    **{"completion_console": CompletionConsole, "inference_stepper": InferenceStepper},
+    **{"merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},
 }
 

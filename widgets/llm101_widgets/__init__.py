@@ -8,13 +8,22 @@ protocol that each one's docstring names.
     parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
     token_playground      TokenizerPlayground: several tokenizers at work on the text that is typed
     merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
+    inference_stepper     InferenceStepper: a text grows token by token; what else it could have been
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
 """
 
 from llm101_widgets.completion_console import CompletionConsole
+from llm101_widgets.inference_stepper import InferenceStepper
 from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
 from llm101_widgets.system_map import SystemMap
 from llm101_widgets.token_playground import TokenizerPlayground
 
-__all__ = ["CompletionConsole", "MergeReplay", "ParameterMicroscope", "SystemMap", "TokenizerPlayground"]
+__all__ = [
+    "CompletionConsole",
+    "InferenceStepper",
+    "MergeReplay",
+    "ParameterMicroscope",
+    "SystemMap",
+    "TokenizerPlayground",
+]
