@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tests.browser.lab import MISSING_CHROMIUM, Lab, NotebookPage, Witness, find_chromium, launch, serve_jupyterlab
 
@@ -69,6 +69,14 @@ def open_notebook(
             notebook.page.screenshot(path=picture)
         notebook.close()
     context.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page with nothing around it: no JupyterLab, no kernel."""
+    page = browser.new_page(viewport={"width": 900, "height": 1100}, reduced_motion="reduce")
+    yield page
+    page.close()
 
 
 FAILED = pytest.StashKey[bool]()

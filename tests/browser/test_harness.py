@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nbformat
 import pytest
-from nbformat import v4
 
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, Witness
+from tests.browser.widget_page import write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -36,13 +33,6 @@ class Shout(anywidget.AnyWidget):
 
 Shout()
 '''
-
-
-def write_notebook(lab: Lab, name: str, *sources: str) -> str:
-    cells = [v4.new_code_cell(source) for source in sources]
-    kernel = {"name": "python3", "display_name": "Python 3"}  # without it JupyterLab asks which one to use
-    nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), Path(lab.folder, name))
-    return name
 
 
 def test_what_a_reader_types_into_a_widget_reaches_the_kernel_and_comes_back(

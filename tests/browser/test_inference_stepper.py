@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from llm101_widgets import InferenceStepper
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, NotebookPage
-from tests.browser.test_widgets import FAINT_TEXTS, HOSTILE, evaluate, show_without_kernel, was_hacked, write_notebook
+from tests.browser.widget_page import (
+    FAINT_TEXTS,
+    HOSTILE,
+    expect_python,
+    show_without_kernel,
+    was_hacked,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -34,13 +41,6 @@ class Counter:
 
 stepper = InferenceStepper(Counter(), prompt={HOSTILE!r})
 """
-
-
-@pytest.fixture
-def page(browser: Browser) -> Any:
-    page = browser.new_page(viewport={"width": 900, "height": 1100}, reduced_motion="reduce")
-    yield page
-    page.close()
 
 
 def made() -> InferenceStepper:
@@ -155,8 +155,8 @@ def test_the_kernel_goes_on_where_the_reader_points_and_remembers_the_tree(noteb
     expect(page.locator(".llm101-stepper-here")).to_contain_text("t3")
     page.wait_for_timeout(1200)  # then the page has the tree saved
     parents = [-1, 0, 0, 2]
-    assert evaluate(notebook, "[stepper.token_ids, [n['parent'] for n in stepper.nodes]]") == [[2, 3], parents]
-    assert evaluate(notebook, "[stepper.temperature, stepper.selected]") == [0, 3]
+    expect_python(notebook, "[stepper.token_ids, [n['parent'] for n in stepper.nodes]]", [[2, 3], parents])
+    expect_python(notebook, "[stepper.temperature, stepper.selected]", [0, 3])
     assert not was_hacked(page)
 
 
@@ -187,7 +187,7 @@ def test_a_new_prompt_begins_a_new_tree_and_a_refused_one_is_explained(notebook:
     page.get_by_label("Beginning").fill("other")
     page.get_by_role("button", name="Begin anew").click()
     expect(page.locator(".llm101-stepper-item")).to_have_count(1)
-    assert evaluate(notebook, "[stepper.prompt, len(stepper.nodes)]") == ["other", 1]
+    expect_python(notebook, "[stepper.prompt, len(stepper.nodes)]", ["other", 1])
     assert not was_hacked(page)
 
 

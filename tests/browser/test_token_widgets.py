@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from llm101.tokenizer import Tokenizer
 from llm101_widgets import MergeReplay, TokenizerPlayground
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab
-from tests.browser.test_widgets import FAINT_TEXTS, show_without_kernel, was_hacked, write_notebook
+from tests.browser.widget_page import FAINT_TEXTS, show_without_kernel, was_hacked, write_notebook
 
 HOSTILE = "<img src=x onerror='window.hacked = 1'><script>window.hacked = 1</script> \u202e\u200b &lt;b&gt; "
 STORY = "The keeper lit the lamp. " * 3 + "naïve “東京” 👩‍🔬\n\tend  "
@@ -19,13 +17,6 @@ STORY = "The keeper lit the lamp. " * 3 + "naïve “東京” 👩‍🔬\n\ten
 pytestmark = pytest.mark.browser
 
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Any:
-    page = browser.new_page(viewport={"width": 900, "height": 900})
-    yield page
-    page.close()
 
 
 def tokens_on(page: Page, name: str) -> list[str]:

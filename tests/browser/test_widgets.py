@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from llm101_widgets import CompletionConsole, ParameterMicroscope, SystemMap
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, NotebookPage
-from tests.browser.test_harness import write_notebook
+from tests.browser.widget_page import (
+    FAINT_TEXTS,
+    HOSTILE,
+    evaluate,
+    expect_python,
+    show_without_kernel,
+    was_hacked,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.browser
-
-HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script>'
 
 # A parameter file of 100 rows and 200 columns, and a language model that says its prompt back, then markup.
 FAKES = f"""
@@ -46,28 +50,6 @@ drawn = SystemMap({{"parameters": {{"now": HOSTILE, "sentence": HOSTILE, "facts"
 microscope = ParameterMicroscope(parameters, index=(3, 17))
 """
 
-# Every text with too little contrast: what is painted behind it is painted again, layer by layer, on one pixel.
-FAINT_TEXTS = """() => {
-  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
-  const paint = (colour) => { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); };
-  const light = () => [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const faint = [];
-  for (const node of document.querySelectorAll("[class^=llm101-], [class^=llm101-] *")) {
-    const words = [...node.childNodes].map((child) => (child.nodeType === 3 ? child.data.trim() : "")).join("");
-    if (!words || node.closest("svg, select, :disabled") || !node.checkVisibility()) continue;
-    const behind = [];
-    for (let at = node; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
-    ["white", ...behind].forEach(paint);
-    const back = light();
-    paint(getComputedStyle(node).color);
-    const [low, high] = [back, light()].sort((a, b) => a - b);
-    if ((high + 0.05) / (low + 0.05) < 4.5) faint.push(`${node.className}: ${words.slice(0, 40)}`);
-  }
-  return faint;
-}"""
-
 
 @pytest.fixture
 def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
@@ -77,24 +59,6 @@ def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
     assert notebook.errors() == []
     notebook.page.locator(".llm101-scope-bit").first.wait_for()
     return notebook
-
-
-EXECUTE = """async (code) => {
-  const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
-  let said = "";
-  future.onIOPub = ({ content }) => { said += content.text ?? content.evalue ?? ""; };
-  await future.done;
-  return said;
-}"""
-
-
-def evaluate(notebook: NotebookPage, expression: str) -> Any:
-    """What a Python expression is worth in the notebook's kernel."""
-    return json.loads(notebook.page.evaluate(EXECUTE, f"import json; print(json.dumps({expression}))"))
-
-
-def was_hacked(page: Page) -> bool:
-    return page.evaluate("() => 'hacked' in window || document.querySelectorAll('[class^=llm101-] img').length > 0")
 
 
 def test_the_console_completes_stops_and_refuses(notebook: NotebookPage) -> None:
@@ -107,7 +71,7 @@ def test_the_console_completes_stops_and_refuses(notebook: NotebookPage) -> None
     expect(text).to_have_text(f"Once{HOSTILE} 0:1 0:2 0:3 0:4 0:5 0:6 0:7")
     console.get_by_role("button", name="Again").click()
     expect(text).to_contain_text("1:7")
-    assert evaluate(notebook, "[console.seed, len(console.tokens), console.prompt]") == [1, 8, "Once"]
+    expect_python(notebook, "[console.seed, len(console.tokens), console.prompt]", [1, 8, "Once"])
 
     console.get_by_label("Most tokens").fill("400")
     prompt.fill("slowly")
@@ -137,7 +101,7 @@ def test_the_map_is_walked_by_keyboard_and_leads_to_its_chapter(notebook: Notebo
     page.keyboard.press("ArrowRight")
     expect(panel).to_contain_text("Your text as a list of numbers")
     expect(page.locator(".llm101-map-box[aria-pressed=true]")).to_be_focused()
-    assert evaluate(notebook, "drawn.selected") == "input"
+    expect_python(notebook, "drawn.selected", "input")
     panel.get_by_role("button", name="Inference engine").press("Enter")
     expect(panel).to_contain_text("each time for one more token")
 
@@ -156,22 +120,22 @@ def test_a_flipped_bit_reaches_python_and_the_kernel_sends_what_the_page_lacks(n
     scope.get_by_role("button", name="bit 14", exact=True).click()
     expect(value).to_have_text("−16384was −0.25")
     changed = [{"tensor": HOSTILE, "index": [3, 17], "before": 0xB400, "after": 0xF400}]
-    assert evaluate(notebook, "microscope.changed") == changed
+    expect_python(notebook, "microscope.changed", changed)
     assert evaluate(notebook, "microscope.flip(15)") is None
     expect(value).to_have_text("16384was −0.25")
     scope.get_by_role("button", name="Undo all").click()
     expect(value).to_have_text("−0.25")
-    assert evaluate(notebook, "microscope.changed") == []
+    expect_python(notebook, "microscope.changed", [])
 
     map_.focus()
     for key in ("PageDown", "PageDown", "PageDown", "End"):
         notebook.page.keyboard.press(key)
     expect(scope.locator(".llm101-scope-origin")).to_contain_text("[51, 199]")
     expect(scope.locator(".llm101-scope-legend")).to_contain_text("columns 152–199 of 200")
-    assert evaluate(notebook, "microscope.index") == 51 * 200 + 199
+    expect_python(notebook, "microscope.index", 51 * 200 + 199)
     map_.click(position={"x": 2, "y": 2})
     expect(scope.locator(".llm101-scope-legend")).to_contain_text("columns 152–199 of 200")
-    assert evaluate(notebook, "microscope.index % 200") == 152
+    expect_python(notebook, "microscope.index % 200", 152)
     assert not was_hacked(notebook.page)
 
 
@@ -188,44 +152,6 @@ def test_every_text_can_be_read_in_both_themes_and_nothing_is_cut_off(notebook: 
         page.set_viewport_size({"width": width, "height": 900})
         for name in ("console", "map", "scope-grid"):
             assert page.locator(f".llm101-{name}").evaluate("(node) => node.scrollWidth <= node.clientWidth"), name
-
-
-# anywidget's part of the page, for a state that was saved: what a chapter is without a kernel and without a network.
-HOST = """async ([source, saved]) => {
-  const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  const state = JSON.parse(saved, (_, value) => value?.base64 === undefined ? value : bytes(value.base64));
-  const heard = {};
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; (heard[`change:${name}`] ?? []).forEach((tell) => tell()); },
-    save_changes() {}, send() {}, off() {},
-    on: (event, tell) => (heard[event] ??= []).push(tell),
-  };
-  const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const el = document.body.appendChild(document.createElement("div"));
-  window.cleanUp = await widget.render({ model, el });
-}"""
-
-
-def show_without_kernel(page: Page, widget: Any) -> None:
-    """Put the widget's saved state on an empty page."""
-    names = [
-        name for name in widget.traits(sync=True) if not name.startswith("_") and name not in ("layout", "tooltip")
-    ]
-    as_text = json.dumps(
-        {name: getattr(widget, name) for name in names},
-        default=lambda value: {"base64": base64.b64encode(value).decode()},
-    )
-    page.set_content("<!doctype html><title>A page</title>")
-    page.add_style_tag(content=widget._css)
-    page.evaluate(HOST, [widget._esm, as_text])
-
-
-@pytest.fixture
-def page(browser: Browser) -> Any:
-    page = browser.new_page(viewport={"width": 900, "height": 900})
-    yield page
-    page.close()
 
 
 def fakes() -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""What tests of widgets share: hostile text, a look into the kernel, contrast, and a page without any kernel."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import v4
+from playwright.sync_api import Page
+
+from tests.browser.lab import Lab, NotebookPage
+
+HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script>'
+
+
+def write_notebook(lab: Lab, name: str, *sources: str) -> str:
+    cells = [v4.new_code_cell(source) for source in sources]
+    kernel = {"name": "python3", "display_name": "Python 3"}  # without it JupyterLab asks which one to use
+    nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), Path(lab.folder, name))
+    return name
+
+
+EXECUTE = """async (code) => {
+  const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code });
+  let said = "";
+  future.onIOPub = ({ content }) => { said += content.text ?? content.evalue ?? ""; };
+  await future.done;
+  return said;
+}"""
+
+
+def evaluate(notebook: NotebookPage, expression: str) -> Any:
+    """What a Python expression is worth in the notebook's kernel."""
+    return json.loads(notebook.page.evaluate(EXECUTE, f"import json; print(json.dumps({expression}))"))
+
+
+def expect_python(notebook: NotebookPage, expression: str, value: Any, seconds: float = 15) -> None:
+    """Wait until a Python expression is worth this: what a click sets may reach the kernel later than the page."""
+    deadline = time.monotonic() + seconds
+    while (found := evaluate(notebook, expression)) != value and time.monotonic() < deadline:
+        notebook.page.wait_for_timeout(100)
+    assert found == value
+
+
+def was_hacked(page: Page) -> bool:
+    return page.evaluate("() => 'hacked' in window || document.querySelectorAll('[class^=llm101-] img').length > 0")
+
+
+# Every text with too little contrast: what is painted behind it is painted again, layer by layer, on one pixel.
+FAINT_TEXTS = """() => {
+  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const paint = (colour) => { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); };
+  const light = () => [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const faint = [];
+  for (const node of document.querySelectorAll("[class^=llm101-], [class^=llm101-] *")) {
+    const words = [...node.childNodes].map((child) => (child.nodeType === 3 ? child.data.trim() : "")).join("");
+    if (!words || node.closest("svg, select, :disabled") || !node.checkVisibility()) continue;
+    const behind = [];
+    for (let at = node; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+    ["white", ...behind].forEach(paint);
+    const back = light();
+    paint(getComputedStyle(node).color);
+    const [low, high] = [back, light()].sort((a, b) => a - b);
+    if ((high + 0.05) / (low + 0.05) < 4.5) faint.push(`${node.className}: ${words.slice(0, 40)}`);
+  }
+  return faint;
+}"""
+
+
+# anywidget's part of the page, for a state that was saved: what a chapter is without a kernel and without a network.
+HOST = """async ([source, saved]) => {
+  const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const state = JSON.parse(saved, (_, value) => value?.base64 === undefined ? value : bytes(value.base64));
+  const heard = {};
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; (heard[`change:${name}`] ?? []).forEach((tell) => tell()); },
+    save_changes() {}, send() {}, off() {},
+    on: (event, tell) => (heard[event] ??= []).push(tell),
+  };
+  const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const el = document.body.appendChild(document.createElement("div"));
+  window.cleanUp = await widget.render({ model, el });
+}"""
+
+
+def show_without_kernel(page: Page, widget: Any) -> None:
+    """Put the widget's saved state on an empty page."""
+    names = [
+        name for name in widget.traits(sync=True) if not name.startswith("_") and name not in ("layout", "tooltip")
+    ]
+    as_text = json.dumps(
+        {name: getattr(widget, name) for name in names},
+        default=lambda value: {"base64": base64.b64encode(value).decode()},
+    )
+    page.set_content("<!doctype html><title>A page</title>")
+    page.add_style_tag(content=widget._css)
+    page.evaluate(HOST, [widget._esm, as_text])
