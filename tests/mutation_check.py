@@ -170,9 +170,12 @@ def _without(tree: ast.Module, part: ast.AST, change: Callable[[ast.AST], ast.AS
 
 
 def definitions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """Functions and methods, but not functions inside of them, which are part of those."""
+    """Functions and methods, but not functions inside of them, which are part of those.
+
+    Nor numba's intrinsics: they write machine code once, and what is compiled already does not change with them.
+    """
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and "intrinsic" not in map(ast.unparse, node.decorator_list):
             yield node
         elif isinstance(node, ast.ClassDef):
             yield from (inner for inner in node.body if isinstance(inner, ast.FunctionDef))

@@ -13,7 +13,8 @@ def third(_: int) -> float:
 
 def test_the_last_digits_of_a_float_do_not_count() -> None:
     assert check(third, {1: 1 / 3 + 1e-12}).passed
-    assert not check(third, {1: 0.3333}).passed
+    assert check(third, {1: (1 / 3) * (1 + 0.9e-9)}).passed
+    assert not check(third, {1: (1 / 3) * (1 + 1.2e-9)}).passed
 
 
 def test_a_whole_number_is_compared_exactly() -> None:

@@ -303,7 +303,25 @@ def test_a_config_that_claims_a_huge_model_costs_nothing(folder: Path, key: str,
         load_transformer(with_config(folder, **{key: 2**31}))
 
 
+def test_of_several_missing_tensors_the_first_is_named_and_the_others_counted(folder: Path) -> None:
+    names = ("model.layers.1.mlp.up_proj.weight", "model.norm.weight", "model.layers.0.mlp.up_proj.weight")
+    for n_lost, also in enumerate(("", r" \(and 1 more\)", r" \(and 2 more\)")):
+        name = names[n_lost]
+        with_tensors(folder, **{name.replace(".", "__"): None})
+        with pytest.raises(ModelFolderError, match=f"weight'{also} is missing"):
+            load_transformer(folder)
+
+
 # Folders that are no models
+
+
+def test_a_json_file_may_be_as_large_as_allowed_and_no_larger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (folder / "config.json").stat().st_size
+    monkeypatch.setattr("llm101.model_folder.MAX_JSON_BYTES", size)
+    load_transformer(folder)
+    monkeypatch.setattr("llm101.model_folder.MAX_JSON_BYTES", size - 1)
+    with pytest.raises(ModelFolderError, match="config.json is too large to be what its name says"):
+        load_transformer(folder)
 
 
 def test_a_folder_without_a_model_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -419,6 +437,19 @@ def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any
 def test_windows_in_some_layers_only_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFolderError, match=message):
         config_from_hugging_face(QWEN2 | changes)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, 1e300, float("inf"), True, "1e-5"])
+def test_a_real_number_must_be_one_and_above_zero(value: Any) -> None:
+    with pytest.raises(ModelFolderError, match="rms_norm_eps must be a number above 0, got"):
+        config_from_hugging_face(HF | {"rms_norm_eps": value})
+
+
+def test_a_switch_that_is_not_named_is_off() -> None:
+    tied = config_from_hugging_face(HF | {"tie_word_embeddings": True})
+    unnamed = config_from_hugging_face({key: value for key, value in HF.items() if key != "tie_word_embeddings"})
+    assert tied.tie_embeddings
+    assert not unnamed.tie_embeddings
 
 
 def test_both_layouts_of_the_rotary_base_are_read() -> None:

@@ -72,6 +72,8 @@ def test_totals_count_every_number_and_every_byte(small: ParameterFile) -> None:
 def test_the_dtype_of_a_mixed_file_names_the_most_frequent_first(tmp_path: Path) -> None:
     write_parameters(tmp_path / "mixed", {"a": torch.zeros(1), "b": torch.zeros(5, dtype=torch.bfloat16)})
     assert ParameterFile(tmp_path / "mixed").dtype == "bfloat16 + float32"
+    write_parameters(tmp_path / "even", {"a": torch.zeros(2), "b": torch.zeros(2, dtype=torch.bfloat16)})
+    assert ParameterFile(tmp_path / "even").dtype == "float32 + bfloat16", "of two as frequent, the file's first"
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)

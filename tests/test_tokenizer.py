@@ -267,3 +267,15 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tokenizer: Tokenizer, 
     with pytest.raises(TokenizerError, match="cannot write"):
         tokenizer.save(tmp_path / "tokenizer.json")
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
+
+
+def test_a_tokenizer_file_may_be_as_large_as_allowed_and_no_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    Tokenizer.train(["aa"], 257).save(path)
+    monkeypatch.setattr("llm101.tokenizer_file.MAX_FILE_BYTES", path.stat().st_size)
+    assert Tokenizer.from_file(path).encode("aa") == [256]
+    monkeypatch.setattr("llm101.tokenizer_file.MAX_FILE_BYTES", path.stat().st_size - 1)
+    with pytest.raises(TokenizerError, match=f"{path.stat().st_size:,} bytes is too large for a tokenizer.json"):
+        Tokenizer.from_file(path)

@@ -122,6 +122,23 @@ def test_a_token_of_probability_zero_is_never_taken():
     assert {sampler.next_id(logits) for _ in range(2000)} == {1, 3}
 
 
+@pytest.mark.parametrize(("drawn", "token_id"), [(0.0, 1), (0.4999, 1), (0.5, 3), (0.9999, 3)])
+def test_a_drawn_number_is_looked_up_in_the_running_sum(monkeypatch, drawn, token_id):
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(drawn, dtype=torch.float64))
+    assert Sampler(SamplingSettings(top_k=2)).next_id(torch.tensor([0.1, 0.4, 0.1, 0.4]).log()) == token_id
+
+
+def test_the_highest_number_that_can_be_drawn_gives_the_last_token(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(1.0, dtype=torch.float64))  # rounded up
+    assert Sampler(SamplingSettings()).next_id(torch.zeros(3)) == 2
+
+
+def test_a_batch_of_batches_keeps_its_shape():
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    together = next_token_probabilities(logits, SamplingSettings())
+    torch.testing.assert_close(together, logits.softmax(-1))
+
+
 def test_the_same_seed_gives_the_same_ids_and_another_seed_others():
     logits = torch.zeros(1000)
 
