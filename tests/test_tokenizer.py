@@ -273,7 +273,7 @@ def test_a_tokenizer_file_may_be_as_large_as_allowed_and_no_larger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "tokenizer.json"
-    Tokenizer.train(["aa"], 257).save(path)
+    Tokenizer.train(["aa"], 258).save(path)
     monkeypatch.setattr("llm101.tokenizer_file.MAX_FILE_BYTES", path.stat().st_size)
     assert Tokenizer.from_file(path).encode("aa") == [256]
     monkeypatch.setattr("llm101.tokenizer_file.MAX_FILE_BYTES", path.stat().st_size - 1)
