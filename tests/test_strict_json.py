@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm101.strict_json import shown
+from llm101.strict_json import shown, strict_json
 
 
 def test_a_text_is_shown_whole_up_to_a_hundred_characters() -> None:
@@ -32,3 +32,13 @@ def test_tables_and_lists_are_shown_by_their_beginnings(value: object, text: str
 
 def test_another_kind_of_object_is_cut_in_its_middle() -> None:
     assert len(shown(KeyError("k" * 200))) == 100
+
+
+@pytest.mark.parametrize("text", [b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b'{"a": {"b": "\\ud800x"}}'])
+def test_half_a_character_is_refused_as_it_could_never_be_printed(text: bytes) -> None:
+    with pytest.raises(ValueError, match="not valid JSON: not UTF-8 text"):
+        strict_json(text)
+
+
+def test_a_whole_character_spelt_in_halves_is_welcome() -> None:
+    assert strict_json(b'{"a": "\\ud83d\\ude42"}') == {"a": "🙂"}

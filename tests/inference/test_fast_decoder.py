@@ -147,6 +147,13 @@ def test_models_that_are_not_plain_float32_on_a_cpu_take_the_plain_path():
         assert not engine.is_fast
 
 
+def test_nothing_is_ready_before_the_parameters_were_looked_at():
+    decoder = FastDecoder(model())
+    assert not decoder.is_ready
+    decoder.refresh()
+    assert decoder.is_ready
+
+
 def test_without_numba_the_plain_path_is_taken(monkeypatch):
     monkeypatch.setattr("llm101.inference.fast_decoder.kernels", None)
     engine = InferenceEngine(model(), BYTES)
