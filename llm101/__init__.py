@@ -7,6 +7,7 @@ The folder is the article's flowchart:
     tokenizer.py         text <-> token ids            (bpe.py: how a tokenizer is learned)
     inference/           input tokens in, completion tokens out
     documents.py         texts from files, folders, hub datasets
+    stories/             the small corpus that comes with the book
     corpus.py            text -> token ids on disk
     pretraining/         data in, parameters out
     diagrams.py          the flowchart itself

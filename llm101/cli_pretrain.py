@@ -81,7 +81,7 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
     )
     first = run.pretrainer.workers.is_first
     if first:
-        _say(f"{config.n_parameters:,} parameters, {run.pretrainer.train_tokens:,} tokens of text")
+        _say(f"{config.n_parameters:,} parameters, {run.pretrainer.train.facts.n_tokens:,} tokens of text")
     try:
         stopped = _train(run)
         if stopped and first:

@@ -9,17 +9,20 @@
     run_folder.py  what is on disk meanwhile, such that no crash ruins it
     workers.py     several processes, one model
     run.py         all of it strung together, from text to model folder
+    live.py        a run in the background, to be watched, paused and stopped
 
-Reading order: as listed; `llm101 pretrain` calls run.py.
+Reading order: as listed; `llm101 pretrain` calls run.py, and chapter 04 calls live.py.
 """
 
 from llm101.pretraining.evaluation import Evaluation, evaluate
+from llm101.pretraining.live import LiveRun
 from llm101.pretraining.pretrainer import Moment, Pretrainer, PretrainingError
 from llm101.pretraining.recipe import Recipe
 from llm101.pretraining.run_folder import RunFolder, RunFolderError
 
 __all__ = [
     "Evaluation",
+    "LiveRun",
     "Moment",
     "Pretrainer",
     "PretrainingError",

@@ -104,7 +104,7 @@ class Pretrainer:
         self.optimizer = Optimizer(model, recipe.matrix_lr, recipe.other_lr, recipe.weight_decay, muon=recipe.muon)
         self.bfloat16 = bfloat16_pays(self.device, model.config.d_model)
         self.checkpoint_seconds = checkpoint_seconds
-        self.step, self.seconds, self.train_tokens = 0, 0.0, train.facts.n_tokens
+        self.step, self.seconds, self.train = 0, 0.0, train
         context_length = model.config.context_length
         short = min(recipe.short_row_length or context_length, context_length)
         self.short_steps = round(recipe.steps * recipe.short_rows_fraction) if short < context_length else 0

@@ -2,7 +2,7 @@
 
 It strings the parts of this package together, in the order of the article; `llm101 pretrain` calls it.
 
-Reading order: start, then finish.
+Reading order: start, then finish; steps_in turns a time into a number of steps.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def start(
         train = Corpus(out / "training" / "corpus" / "train")
         judged_on = {path.name: Corpus(path) for path in sorted((out / "training" / "corpus" / "valid").iterdir())}
         if minutes is not None:
-            recipe = replace(recipe, steps=_steps_in(minutes, config, train, recipe, device, compile, folder))
+            recipe = replace(recipe, steps=_agreed_steps(minutes, config, train, recipe, device, compile, folder))
         if folder:
             folder.refuse_others(_settings(config, recipe, train, judged_on))
         model = Transformer(config).initialise(recipe.seed)
@@ -209,7 +209,21 @@ def _settings(config: ModelConfig, recipe: Recipe, train: Corpus, valid: dict[st
     }
 
 
-def _steps_in(
+def steps_in(
+    seconds: float, config: ModelConfig, train: Corpus, recipe: Recipe, device: str | None = None, compile: bool = False
+) -> int:
+    """How many steps of a recipe fit into some seconds on this machine: time a few, on a model thrown away."""
+    probe_recipe = replace(recipe, steps=PROBE_STEPS, snapshots=0)
+    probe = Pretrainer(Transformer(config).initialise(0), train, None, probe_recipe, device=device, compile=compile)
+    moments = probe.moments()
+    next(moments)
+    began = time.perf_counter()
+    for _ in moments:
+        pass
+    return max(1, round(seconds * (PROBE_STEPS - 1) / (time.perf_counter() - began)))
+
+
+def _agreed_steps(
     minutes: float,
     config: ModelConfig,
     train: Corpus,
@@ -218,17 +232,9 @@ def _steps_in(
     compile: bool,
     folder: RunFolder | None,
 ) -> int:
-    """How many steps fit into some minutes: time a few on a model thrown away. A resumed run keeps its number."""
+    """The steps in some minutes, the same for all workers. A resumed run keeps its number."""
     workers = Workers.join(choose_device(device))
     known = folder.settings() if folder else None
     if steps := workers.total(known["recipe"]["steps"] if known else 0)[0]:  # the first worker tells the others
         return int(steps)
-    probe_recipe = replace(recipe, steps=PROBE_STEPS, snapshots=0)
-    probe = Pretrainer(Transformer(config).initialise(0), train, None, probe_recipe, device=device, compile=compile)
-    moments = probe.moments()
-    next(moments)
-    began = time.perf_counter()
-    for _ in moments:
-        pass
-    step_seconds = (time.perf_counter() - began) / (PROBE_STEPS - 1)
-    return max(1, round(workers.total(minutes * 60 / step_seconds)[0] / workers.count))
+    return round(workers.total(steps_in(60 * minutes, config, train, recipe, device, compile))[0] / workers.count)
