@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -126,9 +126,17 @@ def test_a_run_that_crashed_before_its_first_checkpoint_starts_anew(pretrainer: 
     assert [m["step"] for m in again.run_folder.moments()] == list(range(1, 9))  # pyright: ignore[reportOptionalMemberAccess]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background, which ignores it."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
 @pytest.mark.parametrize("moment", ["gradient", "optimizer"])
 def test_a_stop_in_the_middle_of_a_step_leaves_no_trace(
-    pretrainer: Make, monkeypatch: pytest.MonkeyPatch, moment: str
+    pretrainer: Make, monkeypatch: pytest.MonkeyPatch, interruptible: None, moment: str
 ) -> None:
     straight = pretrainer()
     list(straight.moments())
