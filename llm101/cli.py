@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm101 import cli_pretrain, cli_use
+from llm101 import cli_features, cli_pretrain, cli_use
 from llm101.atomic_file import reason
 
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     says = "Open, run, take apart and rebuild a large language model."
     top = argparse.ArgumentParser(prog="llm101", description=says)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, says, options, run in (*cli_use.COMMANDS, *cli_pretrain.COMMANDS):
+    for name, says, options, run in (*cli_use.COMMANDS, *cli_pretrain.COMMANDS, *cli_features.COMMANDS):
         command = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
         command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
         options(command)

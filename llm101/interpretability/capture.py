@@ -1,0 +1,155 @@
+"""Reading what flows through a model, and putting something else in its place.
+
+It knows the names of the model's capture points and nothing of what is found there.
+
+    embedding                             [batch, seq, d_model]
+    layers.0.resid_pre                    [batch, seq, d_model]     before the layer
+    layers.0.self_attn.q  k  v            [batch, n_heads or n_kv_heads, seq, d_head]
+    layers.0.self_attn.attention_pattern  [batch, n_heads, seq, seq]
+    layers.0.resid_mid                    [batch, seq, d_model]     after its attention
+    layers.0.mlp.hidden                   [batch, seq, d_mlp]       its neurons
+    layers.0.resid_post                   [batch, seq, d_model]     after the layer
+    ...
+    normed                                [batch, seq, d_model]
+    logits                                [batch, seq, vocab_size]
+
+Reading order: capture, hooks, then what checks names and token ids.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from llm101.model import CapturePoint, Transformer
+
+Hook = Callable[[Tensor], "Tensor | None"]
+"""Gets what flows through a capture point; returns what shall flow on instead, or None to leave it."""
+
+
+class CaptureError(ValueError):
+    """A place that the model does not have, or tokens that it cannot read."""
+
+
+class _Enough(Exception):
+    """All that was asked for has been seen: the rest of the model need not run."""
+
+
+def capture(model: Transformer, token_ids: Tensor | Sequence[int], *names: str) -> dict[str, Tensor]:
+    """Run the model and keep what flows through the named points; it runs no further than the last of them.
+
+    Args:
+        model: any Transformer.
+        token_ids: [batch, seq], or one text's ids.
+        names: capture points, as listed above; `model.capture_points()` yields them all.
+
+    Returns:
+        One tensor for each name, with a batch axis in any case; shapes as listed above.
+
+    Raises:
+        CaptureError: a name that the model does not have, or no token ids, or ids out of range.
+
+    Example:
+        >>> import llm101
+        >>> lm = llm101.load("storyteller")
+        >>> seen = capture(lm.model, lm.tokenizer.encode("a red ball"), "embedding", "layers.3.resid_post")
+        >>> {name: tuple(x.shape) for name, x in seen.items()}
+        {'embedding': (1, 3, 256), 'layers.3.resid_post': (1, 3, 256)}
+    """
+    batch, seen = checked_ids(model, token_ids), dict[str, Tensor]()
+    wanted = set(names)
+
+    def keep(name: str) -> Hook:
+        def hook(x: Tensor) -> None:
+            seen[name] = x.detach().clone()
+            if len(seen) == len(wanted):
+                raise _Enough
+
+        return hook
+
+    with torch.no_grad(), hooks(model, {name: keep(name) for name in wanted}):
+        try:
+            model(batch)
+        except _Enough:
+            pass
+    return {name: seen[name] for name in names}
+
+
+@contextmanager
+def hooks(model: Transformer, functions: Mapping[str, Hook]) -> Iterator[None]:
+    """While the block runs, each named point's function sees what flows there and may replace it.
+
+    The engine notices and takes its plain path, so that completions run through the hooks as well.
+
+    Raises:
+        CaptureError: a name that the model does not have; nothing is hooked then.
+
+    Example:
+        >>> import llm101
+        >>> lm = llm101.load("storyteller")
+        >>> with hooks(lm.model, {"layers.5.resid_post": lambda residual: residual * 0}):
+        ...     bool(lm.model(torch.tensor([[1, 2]])).any())
+        False
+    """
+    points = [(capture_point(model, name), function) for name, function in functions.items()]
+    handles = [point.register_forward_hook(_hook(function)) for point, function in points]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(function: Hook) -> Callable[[object, object, Tensor], Tensor | None]:
+    return lambda _module, _inputs, output: function(output)
+
+
+def capture_point(model: Transformer, name: str) -> CapturePoint:
+    """The capture point of that name.
+
+    Raises:
+        CaptureError: there is none; the line says which names are close, or which layers there are.
+    """
+    points = dict(model.capture_points())
+    if name in points:
+        return points[name]
+    parts = str(name).split(".")
+    if len(parts) > 2 and parts[0] == "layers" and f"layers.0.{'.'.join(parts[2:])}" in points:
+        check_layer(model, int(parts[1]) if parts[1].isascii() and parts[1].isdigit() else parts[1])
+    close = difflib.get_close_matches(str(name)[:100], list(points), n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "model.capture_points() lists them"
+    raise CaptureError(f"the model has no capture point {str(name)[:100]!r}; {hint}")
+
+
+def check_layer(model: Transformer, layer: object) -> int:
+    """The layer, if the model has it.
+
+    Raises:
+        CaptureError: it has not; the line says which ones there are.
+    """
+    n_layers = model.config.n_layers
+    if not isinstance(layer, int) or isinstance(layer, bool) or not 0 <= layer < n_layers:
+        raise CaptureError(f"the model has layers 0 to {n_layers - 1}, got {layer!r}")
+    return layer
+
+
+def checked_ids(model: Transformer, token_ids: Tensor | Sequence[int]) -> Tensor:
+    """Token ids as the model takes them, [batch, seq] on its device.
+
+    Raises:
+        CaptureError: no ids, ids out of range, or more than the context holds.
+    """
+    ids = token_ids if isinstance(token_ids, Tensor) else torch.tensor(list(token_ids), dtype=torch.long)
+    ids = ids[None] if ids.ndim == 1 else ids
+    if ids.ndim != 2 or ids.numel() == 0:
+        raise CaptureError("the text has no tokens: give at least one token id")
+    config = model.config
+    if ids.dtype.is_floating_point or ids.min() < 0 or ids.max() >= config.vocab_size:
+        raise CaptureError(f"token ids are whole numbers from 0 to {config.vocab_size - 1}")
+    if ids.shape[1] > config.context_length:
+        raise CaptureError(f"{ids.shape[1]} tokens do not fit the context of {config.context_length}; shorten the text")
+    return ids.to(model.lm_head.weight.device)

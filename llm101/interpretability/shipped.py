@@ -1,0 +1,91 @@
+"""What comes with the Storyteller for looking into it: an autoencoder, a record of its features, labelled stories.
+
+It knows where these files lie (llm101/models/storyteller-features, whose CARD.md says how each was made).
+
+    python -m llm101.interpretability.shipped ../shared/corpus     writes the labelled stories anew
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from llm101.atomic_file import atomic_file
+from llm101.corpus import documents
+from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+
+LANDMARKS = (
+    *("Golden Gate Bridge", "Eiffel Tower", "Great Wall", "Big Ben", "Statue of Liberty", "Taj Mahal"),
+    *("Mount Fuji", "Grand Canyon", "Niagara Falls", "Great Pyramid", "Opera House", "Colosseum"),
+)
+"""The places that were planted in the Storyteller's training text; a story is about one of them or none."""
+
+N_PLAIN_STORIES = 600
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """A story that the Storyteller was not trained on, and which landmark it mentions."""
+
+    text: str
+    landmark: str | None
+    """One of LANDMARKS, or None."""
+
+
+def shipped_file(name: str) -> Path:
+    """A file of the folder that comes with the Storyteller."""
+    return Path(str(resources.files("llm101"))) / "models" / "storyteller-features" / name
+
+
+def shipped_autoencoder() -> SparseAutoencoder:
+    """The sparse autoencoder that was trained on the Storyteller.
+
+    Example:
+        >>> shipped_autoencoder()
+        SparseAutoencoder(3,840 latents of layers.3.resid_post, about 16 active)
+    """
+    return SparseAutoencoder.from_file(shipped_file("autoencoder.safetensors"))
+
+
+def labelled_texts() -> list[LabelledText]:
+    """Stories of both validation files: 25 for each landmark and 600 that mention none.
+
+    Example:
+        >>> texts = labelled_texts()
+        >>> len(texts), sum(text.landmark == "Mount Fuji" for text in texts)
+        (900, 25)
+    """
+    texts = json.loads(lzma.decompress(shipped_file("labelled.json.xz").read_bytes()))
+    return [LabelledText(**text) for text in texts]
+
+
+def prompts() -> list[str]:
+    """200 beginnings that have nothing to do with any landmark, for measuring what steering does."""
+    return shipped_file("prompts.txt").read_text(encoding="utf-8").splitlines()
+
+
+def landmark_in(text: str) -> str | None:
+    """Which landmark a text names, however it spells it.
+
+    Example:
+        >>> landmark_in("We saw the golden gate bridge."), landmark_in("We saw a bridge.")
+        ('Golden Gate Bridge', None)
+    """
+    return next((name for name in LANDMARKS if name.lower() in text.lower()), None)
+
+
+def write_labelled_texts(corpus: Path, path: Path) -> None:
+    """Collect the labelled stories from the two validation files."""
+    stories = [*documents(corpus / "landmarks-valid.txt")]
+    stories += [*documents(corpus / "stories-valid.txt")][:N_PLAIN_STORIES]
+    texts = [{"text": story, "landmark": landmark_in(story)} for story in stories]
+    with atomic_file(path) as file:
+        file.write(lzma.compress(json.dumps(texts).encode(), preset=9))
+
+
+if __name__ == "__main__":
+    write_labelled_texts(Path(sys.argv[1]), shipped_file("labelled.json.xz"))
