@@ -8,6 +8,7 @@ Reading order: Point and Sample (what is kept), LiveRun.start, then _train (the 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -85,8 +86,8 @@ class LiveRun:
         self._tokens_per_byte = pretrainer.train.facts.n_tokens / pretrainer.train.facts.n_bytes
         self._engine = InferenceEngine(pretrainer.model, tokenizer, fast=False)  # the compiled one keeps old numbers
         self._engine.prompt_ids(prompt)  # refuses one that is empty or too long, before the thread starts
-        self._go, self._stopped = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._go, self._stopped, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._ended.set()
         self._watchers: list[Callable[[], object]] = []
 
     def watch(self, tell: Callable[[], object]) -> None:
@@ -95,11 +96,11 @@ class LiveRun:
 
     def start(self) -> LiveRun:
         """Begin, or go on after a stop; returns at once."""
-        if self._thread is None or not self._thread.is_alive():
+        if self._ended.is_set():
+            self._ended.clear()
             self._stopped.clear()
             self._go.set()
-            self._thread = threading.Thread(target=self._train, name="training", daemon=True)
-            self._thread.start()
+            threading.Thread(target=self._train, name="training", daemon=True).start()
         return self
 
     def pause(self) -> None:
@@ -121,12 +122,26 @@ class LiveRun:
         Raises:
             PretrainingError, RunFolderError: what ended the run, if it failed.
         """
-        thread = self._thread
-        while thread is not None and thread.is_alive():
-            try:
-                thread.join(0.1)  # seconds: as long as a press of the stop button may wait to be noticed
-            except KeyboardInterrupt:
-                self.stop()
+        # Not Thread.join, which takes a thread for dead once it has been interrupted (Python's bug gh-90882).
+        try:
+            while not self._ended.wait(0.1):  # seconds: as long as a press of the stop button may go unnoticed
+                pass
+        except KeyboardInterrupt:
+            self.stop()
+            self._ended.wait()
+        return self._outcome()
+
+    async def ended(self) -> str:
+        """The same as `wait()`, as `await run.ended()`: in a notebook the page can still pause and stop meanwhile."""
+        try:
+            while not self._ended.is_set():
+                await asyncio.sleep(0.1)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.stop()
+            self._ended.wait()
+        return self._outcome()
+
+    def _outcome(self) -> str:
         if self.error is not None:
             raise self.error
         return self.state
@@ -154,6 +169,7 @@ class LiveRun:
             self._become("failed")
         finally:
             self.pretrainer.model.eval()
+            self._ended.set()
 
     def _record(self, moment: Moment, seconds: float) -> None:
         valid = next(iter(moment.valid.values())) if moment.valid else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -145,24 +147,40 @@ def test_a_stop_saves_what_was_learned(live: Callable[..., LiveRun], tmp_path: P
     run.pretrainer.run_folder.close()
 
 
+async def waited_for_and_cancelled(run: LiveRun) -> str:
+    """What Jupyter does with a cell that awaits, when its stop button is pressed."""
+    waiting = asyncio.create_task(run.ended())
+    while len(run.points) < 3:
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    return await waiting
+
+
+def waited_for_and_interrupted(run: LiveRun) -> str:
+    """And with a cell that blocks: Ctrl-C."""
+
+    def press() -> None:
+        wait_until(lambda: len(run.points) > 2)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    return run.wait()
+
+
+@pytest.mark.parametrize("awaited", [False, True])
 def test_jupyters_stop_button_ends_it_cleanly_and_the_model_can_be_used(
-    live: Callable[..., LiveRun], monkeypatch: pytest.MonkeyPatch
+    live: Callable[..., LiveRun], awaited: bool
 ) -> None:
     run = live(steps=100_000)
     run.start()
-    join, presses = threading.Thread.join, iter([KeyboardInterrupt])
-
-    def interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
-        wait_until(lambda: len(run.points) > 2)
-        for press in presses:
-            raise press
-        join(thread, timeout)
-
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
-    assert run.wait() == "stopped"
+    state = asyncio.run(waited_for_and_cancelled(run)) if awaited else waited_for_and_interrupted(run)
+    assert state == "stopped"
     assert run.points[-1].step < 100_000
     assert not run.pretrainer.model.training
     assert all(torch.isfinite(p).all() for p in run.pretrainer.model.parameters())
+    n_points = len(run.points)
+    time.sleep(0.2)
+    assert len(run.points) == n_points  # and it has really ended
 
 
 def test_a_failure_is_raised_where_it_is_waited_for(

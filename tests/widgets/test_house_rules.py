@@ -9,11 +9,13 @@ import pytest
 
 from llm101_widgets import (
     CompletionConsole,
+    FeatureBrowser,
     InferenceStepper,
     MergeReplay,
     ParameterMicroscope,
     SystemMap,
     TokenizerPlayground,
+    TrainingMonitor,
 )
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "llm101_widgets"
@@ -21,6 +23,7 @@ WIDGETS = {
     **{"completion_console": CompletionConsole, "inference_stepper": InferenceStepper},
     **{"merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},
+    **{"training_monitor": TrainingMonitor, "feature_browser": FeatureBrowser},
 }
 
 BANNED = (

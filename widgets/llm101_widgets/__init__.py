@@ -9,21 +9,27 @@ protocol that each one's docstring names.
     token_playground      TokenizerPlayground: several tokenizers at work on the text that is typed
     merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
     inference_stepper     InferenceStepper: a text grows token by token; what else it could have been
+    feature_browser       FeatureBrowser: the latents of an autoencoder, searched by word
+    training_monitor      TrainingMonitor: the curves, speed and samples of a training run as it goes on
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
 """
 
 from llm101_widgets.completion_console import CompletionConsole
+from llm101_widgets.feature_browser import FeatureBrowser
 from llm101_widgets.inference_stepper import InferenceStepper
 from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
 from llm101_widgets.system_map import SystemMap
 from llm101_widgets.token_playground import TokenizerPlayground
+from llm101_widgets.training_monitor import TrainingMonitor
 
 __all__ = [
     "CompletionConsole",
+    "FeatureBrowser",
     "InferenceStepper",
     "MergeReplay",
     "ParameterMicroscope",
     "SystemMap",
     "TokenizerPlayground",
+    "TrainingMonitor",
 ]

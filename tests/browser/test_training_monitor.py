@@ -1,0 +1,94 @@
+"""The monitor in JupyterLab: a run is paused, resumed, stopped and interrupted; a page is loaded anew."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenNotebook
+from tests.browser.lab import Lab, NotebookPage
+from tests.browser.widget_page import (
+    FAINT_TEXTS,
+    HOSTILE,
+    expect_python,
+    was_hacked,
+    write_notebook,
+)
+
+pytestmark = pytest.mark.browser
+
+RUN = f"""
+import tempfile, torch
+from llm101 import Corpus, ModelConfig, Tokenizer, Transformer
+from llm101.pretraining import LiveRun, Pretrainer, Recipe
+from llm101_widgets import TrainingMonitor
+
+torch.set_num_threads(1)
+texts = ["The cat sat on the mat.", "The dog sat on the hill."] * 20
+tokenizer = Tokenizer.train(texts, 270)
+corpus = Corpus.from_texts(texts, tokenizer, tempfile.mkdtemp())
+config = ModelConfig(vocab_size=270, d_model=8, n_layers=1, n_heads=1, context_length=16)
+recipe = Recipe(steps=1_000_000, batch_tokens=32, evaluate_every=50, evaluate_tokens=64)
+pretrainer = Pretrainer(Transformer(config).initialise(0), corpus, {{"v": corpus}}, recipe, device="cpu")
+run = LiveRun(pretrainer, tokenizer, prompt={HOSTILE!r}[:9], sample_tokens=3).start()
+"""
+
+
+def button(notebook: NotebookPage, name: str) -> None:
+    notebook.page.get_by_role("region", name="Training monitor").get_by_role("button", name=name).click()
+
+
+@pytest.fixture
+def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
+    notebook = open_notebook(write_notebook(lab, "monitor.ipynb", RUN, "TrainingMonitor(run)"))
+    notebook.run_all()
+    assert notebook.errors() == []
+    return notebook
+
+
+def test_a_run_is_paused_resumed_stopped_and_seen_again_on_a_page_loaded_anew(notebook: NotebookPage) -> None:
+    status = notebook.page.locator(".llm101-monitor-status")
+    expect(status).to_contain_text("Training, in the kernel")
+    expect_python(notebook, "len(run.points) > 100", True)
+    button(notebook, "Pause")
+    expect(status).to_contain_text("Paused")
+    expect_python(notebook, "run.state", "paused")
+    button(notebook, "Go on")
+    expect_python(notebook, "run.state", "running")
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        notebook.use_theme(theme)
+        assert notebook.page.evaluate(FAINT_TEXTS) == []
+    button(notebook, "Stop")
+    expect(status).to_contain_text("Stopped")
+    expect_python(notebook, "run.wait()", "stopped")
+    seen = notebook.page.locator(".llm101-monitor-numbers dd").first.inner_text()
+    n_samples = notebook.page.locator(".llm101-monitor-samples li").count()
+    assert n_samples > 2
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.evaluate("() => { window.onbeforeunload = null; }")
+    notebook.page.reload()
+    notebook.wait_for_kernel()
+    expect(notebook.page.locator(".llm101-monitor-numbers dd").first).to_have_text(seen)
+    expect(notebook.page.locator(".llm101-monitor-samples li")).to_have_count(n_samples)
+    button(notebook, "Go on")
+    expect(notebook.page.locator(".llm101-monitor-status")).to_contain_text("Training, in the kernel")
+    button(notebook, "Stop")
+    expect_python(notebook, "run.state", "stopped")
+    assert not was_hacked(notebook.page)
+
+
+@pytest.mark.parametrize("waiting", ["run.wait()", "await run.ended()"])
+def test_jupyters_own_stop_button_ends_a_cell_that_waits(notebook: NotebookPage, lab: Lab, waiting: str) -> None:
+    code = f"print('ended:', {waiting}, pretrainer.model.training)"
+    notebook.page.evaluate(
+        """code => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        window.said = ""; const future = kernel.requestExecute({ code });
+        future.onIOPub = ({ content }) => { window.said += content.text ?? content.evalue ?? ""; }; }""",
+        code,
+    )
+    notebook.page.wait_for_timeout(1500)
+    if "await" in waiting:
+        button(notebook, "Pause")
+        expect(notebook.page.locator(".llm101-monitor-status")).to_contain_text("Paused")
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    notebook.page.wait_for_function("() => window.said.includes('ended: stopped False')")
