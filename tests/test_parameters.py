@@ -348,6 +348,8 @@ REFUSED: dict[str, tuple[Any, bytes, int | None, str]] = {
     "negative size": ({"a": entry([-1], [0, 2])}, bytes(2), None, "impossible shape"),
     "half a size": ({"a": entry([0.5], [0, 2])}, bytes(2), None, "impossible shape"),
     "true as a size": ({"a": entry([True], [0, 2])}, bytes(2), None, "impossible shape"),
+    "a size of 2^63": ({"a": entry([2**63, 0], [0, 0])}, b"", None, "impossible shape"),
+    "a size of 2^63 - 1": ({"a": entry([2**63 - 1, 0], [0, 2])}, bytes(2), None, "needs 0 bytes"),
     "too many axes": ({"a": entry([1] * 65, [0, 2])}, bytes(2), None, "impossible shape"),
     "product overflows": ({"a": entry([2**32, 2**32], [0, 0])}, b"", None, "more than a machine can count"),
     "overflow hidden by a zero": ({"a": entry([0, 2**62, 2**62], [0, 0])}, b"", None, "more than a machine can"),
