@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -71,11 +71,9 @@ def capture(model: Transformer, token_ids: Tensor | Sequence[int], *names: str) 
 
         return hook
 
-    with torch.no_grad(), hooks(model, {name: keep(name) for name in wanted}):
-        try:
-            model(batch)
-        except _Enough:
-            pass
+    watched = hooks(model, {name: keep(name) for name in wanted})
+    with torch.no_grad(), suppress(_Enough), watched:
+        model(batch)
     return {name: seen[name] for name in names}
 
 

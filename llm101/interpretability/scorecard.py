@@ -111,7 +111,7 @@ def score(
         model,
         ids[:n_loss_texts],
         sae.config.layer,
-        {"": lambda x: x, "_rebuilt": sae, "_zero": torch.zeros_like, "_mean": lambda x: mean.expand_as(x)},
+        {"": lambda x: x, "_rebuilt": sae, "_zero": torch.zeros_like, "_mean": mean.expand_as},
     )
     return Scorecard(
         n_tokens=n,

@@ -113,7 +113,7 @@ class SparseAutoencoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """The latents of residual vectors: [..., d_model] -> [..., d_sae], never negative and mostly 0."""
         pre = self.pre_activations(x)
-        return pre * (pre > self.threshold)
+        return torch.where(pre > self.threshold, pre, 0.0)
 
     def decode(self, latents: Tensor) -> Tensor:
         """The residual vectors that latents stand for: [..., d_sae] -> [..., d_model]."""

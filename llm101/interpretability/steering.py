@@ -2,25 +2,31 @@
 
 As Anthropic's "Golden Gate Claude" did it (Templeton et al. 2024, "Scaling Monosemanticity"): encode, set the latent,
 decode, and keep the reconstruction error, so that everything the autoencoder does not see stays as it is. Decoding
-is linear, so that all of this comes to adding one direction:
+is linear, so all of this comes to adding one direction:
 
-    x + error' = x + (strength - latent) W_dec[latent]
+    decode(clamped latents) + error = x + (strength - latent) W_dec[latent]
 
 It knows models and autoencoders; what a steered text is worth is measured in steering_study.py.
 
-Reading order: clamp, add, then SteeredModel's two halves: save_steering and steered.
+Reading order: clamp, add, steered; then Steering, which can be kept in a file.
 """
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from llm101.interpretability.capture import Hook, hooks
+from llm101.interpretability.capture import CaptureError, Hook, hooks
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
 from llm101.model import Transformer
+from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
+from llm101.strict_json import strict_json
 
 
 def clamp(sae: SparseAutoencoder, latent: int, strength: float) -> Hook:
@@ -35,27 +41,21 @@ def clamp(sae: SparseAutoencoder, latent: int, strength: float) -> Hook:
         AutoencoderError: no such latent.
 
     Example:
+        >>> import torch
         >>> from llm101.interpretability.sparse_autoencoder import AutoencoderConfig
         >>> sae = SparseAutoencoder(AutoencoderConfig(d_model=2, d_sae=2, layer=0, k=1))
-        >>> with torch.no_grad():
-        ...     _ = sae.W_enc.copy_(torch.eye(2)), sae.W_dec.copy_(torch.eye(2))
+        >>> _ = sae.W_enc.copy_(torch.eye(2)), sae.W_dec.copy_(torch.eye(2))
         >>> clamp(sae, 1, 5.0)(torch.tensor([[3.0, 2.0]]))
         tensor([[3., 5.]])
     """
-    direction, reader = sae.W_dec[sae.check_latent(latent)], sae.W_enc[:, latent]
-
-    def hook(residual: Tensor) -> Tensor:
-        pre = residual @ reader + sae.b_enc[latent]
-        now = pre * (pre > sae.threshold)
-        return residual + (strength - now)[..., None] * direction
-
-    return hook
+    return Steering.of(sae, latent, strength).hook
 
 
 def add(direction: Tensor, strength: float) -> Hook:
-    """A hook that adds a direction, made as long as `strength`, at every token.
+    """A hook that adds a direction, made as long as `strength`, to every token.
 
     Example:
+        >>> import torch
         >>> add(torch.tensor([0.0, 10.0]), 3.0)(torch.tensor([[1.0, 1.0]]))
         tensor([[1., 4.]])
     """
@@ -64,18 +64,97 @@ def add(direction: Tensor, strength: float) -> Hook:
 
 
 def steered(model: Transformer, sae: SparseAutoencoder, latent: int, strength: float) -> AbstractContextManager[None]:
-    """While the block runs, the model thinks of one thing: see clamp.
+    """While the block runs, the model has one latent at a fixed strength: see clamp.
 
     Completions, streams and batches all run through it, KV cache and all.
 
     Raises:
         AutoencoderError: no such latent, or an autoencoder for a model of another shape.
-
-    Example:
-        >>> import llm101
-        >>> lm, sae = llm101.load("storyteller"), shipped_autoencoder()   # doctest: +SKIP
-        >>> with steered(lm.model, sae, 123, 300.0):                       # doctest: +SKIP
-        ...     lm.complete("Once upon a time", max_tokens=20).text
     """
     sae.check_fits(model)
     return hooks(model, {sae.config.point: clamp(sae, latent, strength)})
+
+
+@dataclass(frozen=True)
+class Steering:
+    """One latent, cut out of its autoencoder and set to a strength: all that a steered model needs beside itself."""
+
+    layer: int
+    """It acts on the residual stream after this layer."""
+    strength: float
+    """What the latent is held at."""
+    threshold: float
+    """The latent is 0 where its call is no stronger than this."""
+    bias: float
+    """b_enc of the latent."""
+    reader: Tensor
+    """W_enc of the latent, [d_model]."""
+    direction: Tensor
+    """W_dec of the latent, [d_model], of length 1."""
+    fingerprint: str
+    """Of the model that it was made for."""
+
+    @classmethod
+    def of(cls, sae: SparseAutoencoder, latent: int, strength: float) -> Steering:
+        """Cut a latent out of an autoencoder.
+
+        Raises:
+            AutoencoderError: no such latent.
+        """
+        sae.check_latent(latent)
+        return cls(
+            layer=sae.config.layer,
+            strength=float(strength),
+            threshold=float(sae.threshold),
+            bias=float(sae.b_enc[latent]),
+            reader=sae.W_enc[:, latent].detach().clone(),
+            direction=sae.W_dec[latent].detach().clone(),
+            fingerprint=sae.config.fingerprint,
+        )
+
+    @property
+    def point(self) -> str:
+        """The capture point that it acts on."""
+        return f"layers.{self.layer}.resid_post"
+
+    def hook(self, residual: Tensor) -> Tensor:
+        """[..., d_model] -> the same with the latent at its strength."""
+        call = residual @ self.reader + self.bias
+        latent = call * (call > self.threshold)
+        return residual + (self.strength - latent)[..., None] * self.direction
+
+    def on(self, model: Transformer) -> AbstractContextManager[None]:
+        """While the block runs, the model is steered.
+
+        Raises:
+            CaptureError: a model of another width, or without that layer.
+        """
+        if len(self.direction) != model.config.d_model:
+            raise CaptureError(
+                f"this steering is for a model of width {len(self.direction)}, and this one has {model.config.d_model}"
+            )
+        return hooks(model, {self.point: self.hook})
+
+    def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+        """Write it as a small parameter file, to lie beside the model."""
+        about = {"layer": self.layer, "strength": self.strength, "threshold": self.threshold, "bias": self.bias}
+        tensors = {"reader": self.reader, "direction": self.direction}
+        write_parameters(
+            path, tensors, {"steering": json.dumps(about | {"fingerprint": self.fingerprint}), **(metadata or {})}
+        )
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Steering:
+        """Open what `save` wrote.
+
+        Raises:
+            ParameterFileError: no such file, or one of another kind.
+        """
+        file = ParameterFile(Path(path))
+        try:
+            about = strict_json(file.metadata["steering"].encode())
+            steering = cls(**about, reader=file.tensor("reader"), direction=file.tensor("direction"))
+        except (KeyError, TypeError, ValueError):
+            raise ParameterFileError(f"{path} holds no steering: save one with Steering.save") from None
+        file.check_finite()
+        return steering

@@ -1,0 +1,145 @@
+"""Steering: the clamp is encode-clamp-decode-plus-error, and a steered text is what it would be alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llm101.inference import InferenceEngine
+from llm101.interpretability.capture import CaptureError, capture, hooks
+from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
+from llm101.interpretability.steering import Steering, add, clamp, steered
+from llm101.interpretability.steering_study import (
+    Story,
+    loss_of_stories,
+    mean_difference,
+    outcome,
+    random_direction,
+    repeated_trigrams,
+    write_stories,
+)
+from llm101.library import LanguageModel, load
+from llm101.parameters import ParameterFileError
+
+POINT = "layers.1.resid_post"
+
+
+def test_clamping_is_decoding_the_changed_latents_and_keeping_the_error(sae: SparseAutoencoder) -> None:
+    x = torch.randn(50, 16, generator=torch.Generator().manual_seed(3)) * 3
+    latents = sae.encode(x)
+    error = x - sae.decode(latents)
+    clamped = latents.clone()
+    clamped[:, 7] = 5.0
+    assert 0 < (latents[:, 7] > 0).sum() < 50
+    torch.testing.assert_close(clamp(sae, 7, 5.0)(x), sae.decode(clamped) + error)
+
+
+def test_clamping_a_latent_to_what_it_is_changes_nothing(sae: SparseAutoencoder) -> None:
+    x = torch.randn(1, 16, generator=torch.Generator().manual_seed(3)) * 3
+    for latent in range(5):
+        torch.testing.assert_close(clamp(sae, latent, float(sae.encode(x)[0, latent]))(x), x)
+
+
+def test_completions_run_through_the_clamp_token_by_token(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    """With the KV cache each token passes once; the text must be what one run over all of it would give."""
+    plain = lm.complete("The cat", max_tokens=8, temperature=0).token_ids
+    with steered(lm.model, sae, 7, 40.0):
+        made = lm.complete("The cat", max_tokens=8, temperature=0)
+        ids, expected = list(made.prompt_ids), []
+        for _ in range(len(made.token_ids)):
+            with torch.no_grad():
+                expected.append(int(lm.model(torch.tensor([ids]))[0, -1].argmax()))
+            ids.append(expected[-1])
+    assert made.token_ids == expected != plain
+    assert lm.complete("The cat", max_tokens=8, temperature=0).token_ids == plain
+
+
+@pytest.mark.parametrize("strength", [None, 40.0])
+def test_stories_written_side_by_side_are_those_written_alone(
+    lm: LanguageModel, sae: SparseAutoencoder, strength: float | None
+) -> None:
+    prompts = ["The cat", "The dog sat on", "T"]
+    changes = {} if strength is None else {POINT: clamp(sae, 7, strength)}
+    with hooks(lm.model, changes):
+        together = write_stories(lm, prompts, max_tokens=12, temperature=0)
+        engine = InferenceEngine(lm.model, lm.tokenizer, fast=False)
+        for prompt, story in zip(prompts, together):
+            alone = engine.complete(prompt, max_tokens=12, temperature=0)
+            assert story.token_ids == [i for i in alone.token_ids if i not in engine.end_ids]
+            assert story.text == alone.text
+
+
+def test_the_same_seed_writes_the_same_stories(lm: LanguageModel) -> None:
+    first, again, other = (
+        [s.token_ids for s in write_stories(lm, ["The cat", "The"], max_tokens=9, temperature=1.0, seed=seed)]
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_a_steering_is_kept_in_a_file(lm: LanguageModel, sae: SparseAutoencoder, tmp_path: Path) -> None:
+    steering = Steering.of(sae, 7, 40.0)
+    steering.save(tmp_path / "steering.safetensors")
+    again = Steering.from_file(tmp_path / "steering.safetensors")
+    assert again.fingerprint == sae.config.fingerprint
+    ids = lm.engine.prompt_ids("The cat")
+    with steered(lm.model, sae, 7, 40.0):
+        expected = capture(lm.model, ids, "logits")["logits"]
+    with again.on(lm.model):
+        torch.testing.assert_close(capture(lm.model, ids, "logits")["logits"], expected)
+
+
+def test_other_files_are_no_steering(folder: Path, sae: SparseAutoencoder, tmp_path: Path) -> None:
+    sae.save(tmp_path / "sae.safetensors")
+    for path in (folder / "model.safetensors", tmp_path / "sae.safetensors"):
+        with pytest.raises(ParameterFileError, match="holds no steering"):
+            Steering.from_file(path)
+
+
+def test_steering_refuses_latents_and_models_that_do_not_fit(sae: SparseAutoencoder, lm: LanguageModel) -> None:
+    with pytest.raises(AutoencoderError, match="latents 0 to 39, got 40"):
+        steered(lm.model, sae, 40, 1.0)
+    with pytest.raises(AutoencoderError, match="latents 0 to 39, got -1"):
+        clamp(sae, -1, 1.0)
+    storyteller = load("storyteller").model
+    with pytest.raises(AutoencoderError, match="reads 16 numbers per token and the model has 256"):
+        steered(storyteller, sae, 1, 1.0)
+    with pytest.raises(CaptureError, match="for a model of width 16, and this one has 256"):
+        Steering.of(sae, 1, 1.0).on(storyteller)
+
+
+def test_a_direction_is_added_at_its_strength(lm: LanguageModel) -> None:
+    direction = random_direction(16, seed=4)
+    ids = lm.engine.prompt_ids("The cat")
+    before = capture(lm.model, ids, POINT)[POINT]
+    with hooks(lm.model, {POINT: add(direction, -6.0)}):
+        steps = capture(lm.model, ids, "layers.2.resid_pre")["layers.2.resid_pre"] - before
+    torch.testing.assert_close(steps.norm(dim=-1), torch.full_like(steps[..., 0], 6.0))
+    assert (steps @ direction < 0).all()
+
+
+def test_the_mean_difference_points_from_the_one_to_the_other(lm: LanguageModel) -> None:
+    ids = [lm.engine.prompt_ids(text) for text in ("The cat sat", "The dog", "A hen")]
+    rows = [capture(lm.model, one, POINT)[POINT][0, 1:] for one in ids]
+    expected = rows[0].mean(dim=0) - torch.cat(rows[1:]).mean(dim=0)
+    torch.testing.assert_close(mean_difference(lm.model, POINT, ids[:1], ids[1:]), expected)
+
+
+def test_stories_are_measured_by_hand(lm: LanguageModel) -> None:
+    prompt = lm.engine.prompt_ids("The")
+    written = lm.tokenizer.encode(" cat sat on the mat.")
+    stories = [Story(prompt, written, " cat sat on the mat."), Story(prompt, written[:4], "A Bridge")]
+    found = outcome(lm, stories, r"\bbridge\b")
+    assert found.concept_rate == 0.5
+    assert found.n_tokens == (len(written) + 4) / 2
+    logprobs = capture(lm.model, [*prompt, *written], "logits")["logits"][0].log_softmax(dim=-1)
+    nats = [-logprobs[len(prompt) - 1 + i, token].item() for i, token in enumerate(written)]
+    assert found.loss_nats == pytest.approx((sum(nats) + sum(nats[:4])) / (len(written) + 4), rel=1e-4)
+    assert loss_of_stories(lm.model, stories[:1]) == pytest.approx(sum(nats) / len(nats), rel=1e-4)
+
+
+def test_three_tokens_that_come_again_are_repeated() -> None:
+    assert repeated_trigrams([1, 2, 3, 1, 2, 3]) == 0.25
+    assert repeated_trigrams([1, 2]) == 0.0
