@@ -1,0 +1,50 @@
+"""One latent as a picture, for places where no widget can run: its passages and how often it is how strong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+WIDTH, LINE, HISTOGRAM = 860, 24, 60  # in the picture's units
+
+
+def as_svg(tokens: Sequence[str], latent: dict[str, Any]) -> str:
+    """The strong tokens of each passage are underlined, and bold where they are strongest.
+
+    Example:
+        >>> latent = {"id": 7, "words": ["sea"], "histogram": [1, 3], "passages": [[[0, 1], [0, 99]]]}
+        >>> as_svg(["<a>", " sea"], latent).count("underline")
+        1
+    """
+    title = f"Latent {latent['id']}: {', '.join(latent['words'][:5])}"
+    lines = [f'<text x="0" y="14" font-weight="bold">{_plain(title)}</text>']
+    for i, (ids, strengths) in enumerate(latent["passages"], 1):
+        marked = "".join(_tspan(tokens[t], strength) for t, strength in zip(ids, strengths))
+        lines.append(f'<text x="0" y="{i * LINE + 20}" xml:space="preserve">{marked}</text>')
+    top = len(lines) * LINE + 20
+    most = max([1, *latent["histogram"]])
+    for i, count in enumerate(latent["histogram"]):
+        height = HISTOGRAM * count / most
+        place = f'x="{i * 30}" y="{top + HISTOGRAM - height:.1f}" width="28" height="{height:.1f}"'
+        lines.append(f'<rect {place} fill="#1565c0"/>')
+    lines.append(f'<text x="0" y="{top + HISTOGRAM + 18}">how often it is how strong, from weak to strong</text>')
+    size = f'viewBox="-12 -10 {WIDTH} {top + HISTOGRAM + 40}" width="{WIDTH}" height="{top + HISTOGRAM + 40}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13" role="img">'
+        f'<title>{_plain(title)}</title><rect x="-12" y="-10" width="100%" height="100%" fill="white"/>'
+        f"{''.join(lines)}</svg>"
+    )
+
+
+def _tspan(token: str, strength: int) -> str:
+    if strength < 25:
+        return _plain(token)
+    weight = ' font-weight="bold"' if strength >= 75 else ""
+    return f'<tspan fill="#a33c00" text-decoration="underline"{weight}>{_plain(token)}</tspan>'
+
+
+def _plain(text: str) -> str:
+    """Text that an XML document may hold, in one line."""
+    text = text.replace("\n", "⏎")
+    return escape("".join(c if c >= " " and c not in "\ufffe\uffff" else "�" for c in text))
