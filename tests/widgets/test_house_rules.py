@@ -15,6 +15,7 @@ from llm101_widgets import (
     ParameterMicroscope,
     SystemMap,
     TokenizerPlayground,
+    TrainingFilm,
     TrainingMonitor,
 )
 
@@ -23,7 +24,8 @@ WIDGETS = {
     **{"completion_console": CompletionConsole, "inference_stepper": InferenceStepper},
     **{"merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},
-    **{"training_monitor": TrainingMonitor, "feature_browser": FeatureBrowser},
+    **{"training_film": TrainingFilm, "training_monitor": TrainingMonitor},
+    **{"feature_browser": FeatureBrowser},
 }
 
 BANNED = (

@@ -10,6 +10,7 @@ protocol that each one's docstring names.
     merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
     inference_stepper     InferenceStepper: a text grows token by token; what else it could have been
     feature_browser       FeatureBrowser: the latents of an autoencoder, searched by word
+    training_film         TrainingFilm: a training run that is over, moment by moment
     training_monitor      TrainingMonitor: the curves, speed and samples of a training run as it goes on
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
 """
@@ -21,6 +22,7 @@ from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
 from llm101_widgets.system_map import SystemMap
 from llm101_widgets.token_playground import TokenizerPlayground
+from llm101_widgets.training_film import TrainingFilm
 from llm101_widgets.training_monitor import TrainingMonitor
 
 __all__ = [
@@ -31,5 +33,6 @@ __all__ = [
     "ParameterMicroscope",
     "SystemMap",
     "TokenizerPlayground",
+    "TrainingFilm",
     "TrainingMonitor",
 ]

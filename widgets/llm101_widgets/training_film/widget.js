@@ -1,0 +1,143 @@
+// TrainingFilm: a slider through a training run that is over. The page has it all and needs no kernel.
+//
+// Reads:  film (prompts, groups, steps, moments), moment
+// Writes: moment (which one is shown)
+
+import { drawing, make, place, polyline, ticks, topOf } from "./curve.js";
+
+const [WIDTH, HEIGHT, PLANE, PLAY_EVERY_MS] = [520, 120, 420, 450];
+const MARKS = ["●", "■", "▲", "◆", "✚", "★"]; // a shape for each group, so that colour is not alone
+
+/** The curve of one text, [step, bits per byte] at each moment. */
+export function curveOf(film, text) {
+  return film.moments.map((moment) => [moment.step, moment.valid_bits_per_byte[text]]);
+}
+
+/** The square root of the step, so that the early moments, which lie close together, can be told apart. */
+export function spread(curve) {
+  return curve.map(([step, value]) => [Math.sqrt(step), value]);
+}
+
+/** How far from the middle any word comes at any moment: one scale for all of them. */
+export function reachOf(film) {
+  return Math.max(1e-9, ...film.moments.flatMap((moment) => moment.positions.flat().map(Math.abs)));
+}
+
+/** Every word with the number of its group, in the order of `positions`. */
+export function wordsOf(film) {
+  return Object.values(film.groups).flatMap((words, number) => words.map((word) => ({ word, number })));
+}
+
+/** Where a moment's words lie on a square of that size, y upwards. */
+export function placesOf(moment, reach, size) {
+  return moment.positions.map(([x, y]) => [(size / 2) * (1 + x / reach), (size / 2) * (1 - y / reach)]);
+}
+
+/** A moment in a sentence. */
+export function caption(film, index) {
+  const moment = film.moments[index];
+  const bits = Object.entries(moment.valid_bits_per_byte).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  const tokens = moment.tokens_seen ? `, ${moment.tokens_seen.toLocaleString("en")} tokens read` : "";
+  const step = `Step ${moment.step.toLocaleString("en")} of ${film.steps.toLocaleString("en")}`;
+  return `${step}${tokens}. Bits per byte: ${bits.join(", ")}.`;
+}
+
+const c = (name) => `llm101-film-${name}`;
+
+function render({ model, el }) {
+  const film = model.get("film"), last = film.moments.length - 1, words = wordsOf(film), reach = reachOf(film);
+  const play = make("button", c("play"), { type: "button" });
+  const slider = make("input", c("slider"), { type: "range", min: 0, max: last, step: 1 });
+  slider.ariaLabel = "Moment of the training";
+  const status = make("p", c("status"), { role: "status" });
+  const samples = make("div", c("samples")), alike = make("dl", c("alike"));
+  const marker = drawing("line", { y1: 0, y2: HEIGHT, class: c("marker") });
+  const viewBox = `-30 -12 ${WIDTH + 40} ${HEIGHT + 34}`;
+  const chart = drawing("svg", { viewBox, role: "img", class: c("chart") });
+  chart.setAttribute("aria-label", "Bits per byte over the training, early steps spread out");
+  const group = (number) => c(`group-${number % MARKS.length}`);
+  const dots = words.map(({ word, number }) => drawing("g", { class: `${c("word")} ${group(number)}` }, [
+    drawing("text", { "text-anchor": "middle" }, [MARKS[number % MARKS.length]]),
+    drawing("text", { x: 8, y: -1 }, [word]),
+  ])); // prettier-ignore
+  const square = `-20 -20 ${PLANE + 60} ${PLANE + 40}`;
+  const plane = drawing("svg", { viewBox: square, role: "img", class: c("plane") }, dots);
+  const key = make("p", c("key"), {}, Object.keys(film.groups).map((name, i) =>
+    make("span", group(i), { textContent: `${MARKS[i % MARKS.length]} ${name}` })));
+  const root = make("section", "llm101-film", { ariaLabel: "Film of a training run" }, [
+    make("div", c("top"), {}, [play, slider]), status, chart,
+    make("div", c("columns"), {}, [
+      make("div", "", {}, [make("h4", "", { textContent: "What it wrote" }), samples,
+        make("h4", "", { textContent: "What it held for alike" }), alike]),
+      make("div", "", {}, [make("h4", "", { textContent: "Where words lie in its embedding" }), plane, key]),
+    ]),
+  ]); // prettier-ignore
+  el.append(root);
+  let playing = 0;
+
+  function drawChart() {
+    const texts = Object.keys(film.moments[0].valid_bits_per_byte);
+    const curves = texts.map((text) => spread(curveOf(film, text)));
+    const frame = { steps: Math.sqrt(film.steps), top: topOf(...curves), width: WIDTH, height: HEIGHT };
+    const lines = ticks(frame.top, 3).map((value) => {
+      const y = place([0, value], frame)[1];
+      return drawing("g", {}, [drawing("line", { x2: WIDTH, y1: y, y2: y, class: c("line") }),
+        drawing("text", { x: -6, y: y + 4, "text-anchor": "end" }, [String(value)])]);
+    }); // prettier-ignore
+    const drawn = curves.map((curve, i) =>
+      drawing("polyline", { points: polyline(curve, frame), class: c(`curve-${i % 2}`) }));
+    const names = texts.map((text, i) => {
+      const [x, y] = place(curves[i][Math.floor(last / 3)], frame);
+      return drawing("text", { x: x + 8, y: y + (i ? -6 : 20) }, [text]);
+    });
+    chart.replaceChildren(...lines, ...drawn, ...names, marker, drawing("text", { x: 6, y: 2 }, ["bits per byte"]));
+  }
+
+  function show() {
+    const index = model.get("moment"), moment = film.moments[index];
+    slider.value = index;
+    slider.ariaValueText = `step ${moment.step}`;
+    play.textContent = playing ? "■ Stop" : index === last ? "↺ From the start" : "▶ Play";
+    status.textContent = caption(film, index);
+    samples.replaceChildren(...film.prompts.map((prompt, i) =>
+      make("p", "", {}, [make("b", "", { textContent: prompt }), moment.samples[i]])));
+    alike.replaceChildren(...Object.entries(moment.neighbours).flatMap(([word, others]) => [
+      make("dt", "", { textContent: word.trim() }),
+      make("dd", "", { textContent: others.map((other) => other.trim()).join(", ") }),
+    ])); // prettier-ignore
+    const x = WIDTH * Math.sqrt(moment.step / film.steps);
+    marker.setAttribute("x1", x);
+    marker.setAttribute("x2", x);
+    placesOf(moment, reach, PLANE).forEach(([px, py], i) => {
+      dots[i].style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
+    });
+    plane.setAttribute("aria-label", `Words on a plane after step ${moment.step}; like lies by like at the end`);
+  }
+
+  function go(index) {
+    model.set("moment", Math.max(0, Math.min(last, index)));
+    model.save_changes();
+  }
+
+  function stop() {
+    clearInterval(playing);
+    playing = 0;
+  }
+
+  play.addEventListener("click", () => {
+    if (playing) return void (stop(), show());
+    if (model.get("moment") === last) go(0);
+    playing = setInterval(() => {
+      if (model.get("moment") === last) return void (stop(), show());
+      go(model.get("moment") + 1);
+    }, PLAY_EVERY_MS);
+    show();
+  });
+  slider.addEventListener("input", () => (stop(), go(slider.valueAsNumber), show()));
+  model.on("change:moment", show);
+  drawChart();
+  show();
+  return stop;
+}
+
+export default { render };
