@@ -13,6 +13,7 @@ import pytest
 
 from llm101_widgets import FeatureBrowser
 from llm101_widgets import feature_browser as module
+from llm101_widgets.feature_browser import recording as recording_module
 from llm101_widgets.feature_browser.recording import cut_out, read_recording
 from tests.widgets.made_up_features import HOSTILE, packed, recording
 
@@ -96,7 +97,7 @@ def test_what_is_no_recording_is_refused_in_one_line(file: bytes, words: str) ->
 
 
 def test_a_file_that_unpacks_to_far_more_than_it_should_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.recording, "MOST_BYTES", 100)
+    monkeypatch.setattr(recording_module, "MOST_BYTES", 100)
     with pytest.raises(ValueError, match="not gzip-compressed JSON"):
         FeatureBrowser(packed(recording()))
 

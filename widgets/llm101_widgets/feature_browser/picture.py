@@ -19,9 +19,8 @@ def as_svg(tokens: Sequence[str], latent: dict[str, Any]) -> str:
     """
     title = f"Latent {latent['id']}: {', '.join(latent['words'][:5])}"
     lines = [f'<text x="0" y="14" font-weight="bold">{_plain(title)}</text>']
-    for i, (ids, strengths) in enumerate(latent["passages"], 1):
-        marked = "".join(_tspan(tokens[t], strength) for t, strength in zip(ids, strengths))
-        lines.append(f'<text x="0" y="{i * LINE + 20}" xml:space="preserve">{marked}</text>')
+    for i, passage in enumerate(latent["passages"], 1):
+        lines.append(f'<text x="0" y="{i * LINE + 20}" xml:space="preserve">{_marked(tokens, passage)}</text>')
     top = len(lines) * LINE + 20
     most = max([1, *latent["histogram"]])
     for i, count in enumerate(latent["histogram"]):
@@ -35,6 +34,10 @@ def as_svg(tokens: Sequence[str], latent: dict[str, Any]) -> str:
         f'<title>{_plain(title)}</title><rect x="-12" y="-10" width="100%" height="100%" fill="white"/>'
         f"{''.join(lines)}</svg>"
     )
+
+
+def _marked(tokens: Sequence[str], passage: list[list[int]]) -> str:
+    return "".join(_tspan(tokens[t], strength) for t, strength in zip(passage[0], passage[1]))
 
 
 def _tspan(token: str, strength: int) -> str:
