@@ -10,6 +10,7 @@ The folder is the article's flowchart:
     stories/             the small corpus that comes with the book
     corpus.py            text -> token ids on disk
     pretraining/         data in, parameters out
+    compression/         the model as a lossless compressor
     diagrams.py          the flowchart itself
     library.py           load("storyteller") -> LanguageModel
     models/storyteller/  the model that comes with the book

@@ -16,8 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm101 import cli_features, cli_pretrain, cli_use
+from llm101 import cli_compress, cli_features, cli_pretrain, cli_use
 from llm101.atomic_file import reason
+
+COMMAND_MODULES = (cli_use, cli_pretrain, cli_compress, cli_features)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     says = "Open, run, take apart and rebuild a large language model."
     top = argparse.ArgumentParser(prog="llm101", description=says)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, says, options, run in (*cli_use.COMMANDS, *cli_pretrain.COMMANDS, *cli_features.COMMANDS):
+    for name, says, options, run in (command for module in COMMAND_MODULES for command in module.COMMANDS):
         command = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
         command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
         options(command)
