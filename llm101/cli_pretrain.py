@@ -39,6 +39,7 @@ def pretrain_options(command: argparse.ArgumentParser) -> None:
     add("--matrix-lr", type=float, default=0.02, help="learning rate of Muon (%(default)s)")
     add("--other-lr", type=float, default=0.004, help="learning rate of AdamW (%(default)s)")
     add("--evaluate-every", type=int, default=100, metavar="N", help="steps between looks at validation (%(default)s)")
+    add("--checkpoint-seconds", type=float, default=120, metavar="S", help="work that a crash may cost (%(default)s)")
     add("--snapshots", type=int, default=0, metavar="N", help="keep the parameters of N moments (%(default)s)")
     add("--device", help="cpu, cuda or mps (cuda if there is one, else cpu)")
     add("--compile", action="store_true", help="let torch.compile fuse the arithmetic; needs a C++ compiler")
@@ -77,6 +78,7 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
         minutes=options.minutes,
         device=options.device,
         compile=options.compile,
+        checkpoint_seconds=options.checkpoint_seconds,
         progress=_progress,
     )
     first = run.pretrainer.workers.is_first

@@ -56,6 +56,9 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise RunFolderError(f"cannot write to {out}: {reason(error)}") from None
+        for half_written in self.path.glob("*.partial"):  # by a process that was killed, as nobody else is here
+            with suppress(OSError):
+                half_written.unlink()
 
     def settings(self) -> dict[str, Any] | None:
         """What the run was started with; None if it is new."""

@@ -88,7 +88,7 @@ function render({ model, el }) {
       drawing("polyline", { points: polyline(curve, frame), class: c(`curve-${i % 2}`) }));
     const names = texts.map((text, i) => {
       const [x, y] = place(curves[i][Math.floor(last / 3)], frame);
-      return drawing("text", { x: x + 8, y: y + (i ? -6 : 20) }, [text]);
+      return drawing("text", { x: x + 8, y: y + (i ? 20 : -6) }, [text]);
     });
     chart.replaceChildren(...lines, ...drawn, ...names, marker, drawing("text", { x: 6, y: 2 }, ["bits per byte"]));
   }
