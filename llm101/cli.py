@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llm101 import cli_compress, cli_features, cli_pretrain, cli_use
+from llm101 import cli_compress, cli_estimate, cli_features, cli_pretrain, cli_use
 from llm101.atomic_file import reason
 
-COMMAND_MODULES = (cli_use, cli_pretrain, cli_compress, cli_features)
+COMMAND_MODULES = (cli_use, cli_pretrain, cli_compress, cli_features, cli_estimate)
 
 
 def parser() -> argparse.ArgumentParser:
