@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm101.atomic_file import atomic_file
+from llm101.atomic_file import atomic_file, reason
 
 
 def test_the_numbers_are_on_the_disk_before_the_name_is_and_the_name_before_we_go_on(
@@ -40,3 +40,8 @@ def test_after_an_error_in_the_block_the_older_file_stands_alone(tmp_path: Path)
         file.write("new")  # pyright: ignore[reportArgumentType]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_reason_is_in_the_systems_words_or_in_the_errors_own() -> None:
+    assert reason(OSError(28, "No space left on device")) == "No space left on device"
+    assert reason(OSError("a disk without a number")) == "a disk without a number"
