@@ -21,71 +21,49 @@ exp = compiled(arithmetic.exp)
 
 @compiled
 def product(x, w):
-    return product_of_columns(x, w, 0, w.shape[1])
+    return product_of_columns(x, w, np.int64(0), w.shape[1])  # a plain 0 would be compiled anew, as a constant
 
 
 @compiled
 def product_of_columns(x, w, first, last):
-    """x times the columns first to last - 1 of w. Four rows and four terms share each pass over the sums."""
-    n_rows = x.shape[0]
+    """x times the columns first to last - 1 of w. Four rows share each pass; what is left over is filled up to four."""
+    n_rows, n_in = x.shape
     out = np.empty((n_rows, last - first), np.float32)
     sums = np.empty(4 * COLUMNS, np.float32)
-    fours = n_rows - n_rows % 4
     for o in range(first, last, COLUMNS):
         n = min(COLUMNS, last - o)
-        for r in range(0, fours, 4):
+        for r in range(0, n_rows, 4):
+            here, last_row = min(4, n_rows - r), n_rows - 1
+            rows = r, min(r + 1, last_row), min(r + 2, last_row), min(r + 3, last_row)
             sums[:] = f32(0)
-            sum_four_rows(sums, x[r : r + 4], w, o, n)
-            for k in range(4):
-                out[r + k, o - first : o - first + n] = sums[k * COLUMNS : k * COLUMNS + n]
-        for r in range(fours, n_rows):
-            sums[:] = f32(0)
-            sum_row(sums, x[r], w, o, n)
-            out[r, o - first : o - first + n] = sums[:n]
+            for i in range(0, n_in - n_in % 4, 4):
+                add_four_terms(sums, x, w, rows, i, o, n)
+            for i in range(n_in - n_in % 4, n_in):
+                for k in range(here):
+                    for c in range(n):
+                        sums[k * COLUMNS + c] += x[r + k, i] * w[i, o + c]
+            for k in range(here):
+                for c in range(n):
+                    out[r + k, o - first + c] = sums[k * COLUMNS + c]
     return out
 
 
 @compiled
-def sum_four_rows(sums, x, w, o, n):
-    """sums [4 · COLUMNS] += x [4, n_in] · n columns of w, from column o on."""
-    n_in = x.shape[1]
-    fours = n_in - n_in % 4
-    for i in range(0, fours, 4):
-        w0, w1, w2, w3 = w[i, o : o + n], w[i + 1, o : o + n], w[i + 2, o : o + n], w[i + 3, o : o + n]
-        a0, a1, a2, a3 = x[0, i], x[0, i + 1], x[0, i + 2], x[0, i + 3]
-        b0, b1, b2, b3 = x[1, i], x[1, i + 1], x[1, i + 2], x[1, i + 3]
-        c0, c1, c2, c3 = x[2, i], x[2, i + 1], x[2, i + 2], x[2, i + 3]
-        d0, d1, d2, d3 = x[3, i], x[3, i + 1], x[3, i + 2], x[3, i + 3]
-        for c in range(n):
-            v0, v1, v2, v3 = w0[c], w1[c], w2[c], w3[c]
-            at1, at2, at3 = COLUMNS + c, 2 * COLUMNS + c, 3 * COLUMNS + c
-            sums[c] = (((sums[c] + a0 * v0) + a1 * v1) + a2 * v2) + a3 * v3
-            sums[at1] = (((sums[at1] + b0 * v0) + b1 * v1) + b2 * v2) + b3 * v3
-            sums[at2] = (((sums[at2] + c0 * v0) + c1 * v1) + c2 * v2) + c3 * v3
-            sums[at3] = (((sums[at3] + d0 * v0) + d1 * v1) + d2 * v2) + d3 * v3
-    for k in range(4):
-        sum_terms(sums[k * COLUMNS : k * COLUMNS + n], x[k], w, o, fours)
-
-
-@compiled
-def sum_row(sums, x, w, o, n):
-    """sums [n] += x [n_in] · n columns of w, from column o on."""
-    fours = x.shape[0] - x.shape[0] % 4
-    for i in range(0, fours, 4):
-        w0, w1, w2, w3 = w[i, o : o + n], w[i + 1, o : o + n], w[i + 2, o : o + n], w[i + 3, o : o + n]
-        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
-        for c in range(n):
-            sums[c] = (((sums[c] + x0 * w0[c]) + x1 * w1[c]) + x2 * w2[c]) + x3 * w3[c]
-    sum_terms(sums[:n], x, w, o, fours)
-
-
-@compiled
-def sum_terms(sums, x, w, o, start):
-    """What is left over where n_in is not a multiple of four."""
-    for i in range(start, x.shape[0]):
-        row, number = w[i, o : o + sums.shape[0]], x[i]
-        for c in range(sums.shape[0]):
-            sums[c] += number * row[c]
+def add_four_terms(sums, x, w, rows, i, o, n):
+    """sums [4 · COLUMNS] += four rows of x, columns i to i + 3, times four rows of w, n columns from o on."""
+    w0, w1, w2, w3 = w[i, o : o + n], w[i + 1, o : o + n], w[i + 2, o : o + n], w[i + 3, o : o + n]
+    a, b, c, d = rows
+    a0, a1, a2, a3 = x[a, i], x[a, i + 1], x[a, i + 2], x[a, i + 3]
+    b0, b1, b2, b3 = x[b, i], x[b, i + 1], x[b, i + 2], x[b, i + 3]
+    c0, c1, c2, c3 = x[c, i], x[c, i + 1], x[c, i + 2], x[c, i + 3]
+    d0, d1, d2, d3 = x[d, i], x[d, i + 1], x[d, i + 2], x[d, i + 3]
+    for p in range(n):
+        v0, v1, v2, v3 = w0[p], w1[p], w2[p], w3[p]
+        at1, at2, at3 = COLUMNS + p, 2 * COLUMNS + p, 3 * COLUMNS + p
+        sums[p] = (((sums[p] + a0 * v0) + a1 * v1) + a2 * v2) + a3 * v3
+        sums[at1] = (((sums[at1] + b0 * v0) + b1 * v1) + b2 * v2) + b3 * v3
+        sums[at2] = (((sums[at2] + c0 * v0) + c1 * v1) + c2 * v2) + c3 * v3
+        sums[at3] = (((sums[at3] + d0 * v0) + d1 * v1) + d2 * v2) + d3 * v3
 
 
 @compiled

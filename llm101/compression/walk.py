@@ -25,7 +25,7 @@ class _Reading:
 
     def __init__(self, slot: int, document: list[int], known: Sequence[int] | None, start_id: int, context: int):
         self.slot, self.document, self._known, self._context = slot, document, known, context
-        self._to_read, self.place = deque([start_id]), -1
+        self._start_id, self._to_read, self.place = start_id, deque([start_id]), -1
 
     def next_token(self) -> int:
         """The token to read now."""
@@ -38,13 +38,18 @@ class _Reading:
         return not self._to_read
 
     def code(self, coder: Coder, cumulative: Ints) -> int:
-        """One more token of the document. Where the context is full, its last half is read again, as a new start."""
+        """One more token of the document. Where the context is full, its last quarter is read again, as a new start.
+
+        (Measured on one long text of stories and on Shakespeare: half would give no shorter code and take longer, and
+        without the end token before it both grow by up to 0.5 %.)
+        """
         token_id = coder.code(cumulative, self._known[len(self.document)] if self._known else None)
         self.document.append(token_id)
         if self.place + 1 < self._context:
             self._to_read.append(token_id)
         else:
-            self._to_read.extend(self.document[-max(1, self._context // 2) :])
+            kept = len(self.document) - self._context // 4
+            self._to_read.extend([self._start_id, *self.document[max(kept, 0) :]])
             self.place = -1
         return token_id
 
