@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm101_widgets import (
+    BillCalculator,
     CompletionConsole,
     FeatureBrowser,
     InferenceStepper,
@@ -21,6 +22,7 @@ from llm101_widgets import (
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "llm101_widgets"
 WIDGETS = {
+    **{"bill_calculator": BillCalculator},
     **{"completion_console": CompletionConsole, "inference_stepper": InferenceStepper},
     **{"merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},

@@ -3,6 +3,7 @@
 They import neither torch nor llm101: they take plain values, bytes, or any object with the small
 protocol that each one's docstring names.
 
+    bill_calculator       BillCalculator: what a training run takes, in hours, dollars and CO2
     completion_console    CompletionConsole: type a beginning, watch a model on this machine go on
     system_map            SystemMap: the whole system as a map; each box shows the real object
     parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
@@ -15,6 +16,7 @@ protocol that each one's docstring names.
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
 """
 
+from llm101_widgets.bill_calculator import BillCalculator
 from llm101_widgets.completion_console import CompletionConsole
 from llm101_widgets.feature_browser import FeatureBrowser
 from llm101_widgets.inference_stepper import InferenceStepper
@@ -26,6 +28,7 @@ from llm101_widgets.training_film import TrainingFilm
 from llm101_widgets.training_monitor import TrainingMonitor
 
 __all__ = [
+    "BillCalculator",
     "CompletionConsole",
     "FeatureBrowser",
     "InferenceStepper",
