@@ -370,7 +370,8 @@ def notices(mutant: Mutant, seconds: dict[Chapter, float], shown: dict[Chapter, 
         return run_chapter(chapter, shown[chapter])[0] if put_into_place(mutant) else "not possible"
 
     def tests_with_change() -> str | None:
-        put_into_place(mutant)
+        if not put_into_place(mutant):
+            return "not possible"
         return run_unit_tests(unit_tests_of(mutant.function))
 
     for chapter in sorted(mutant.function.chapters, key=seconds.__getitem__):
@@ -381,7 +382,7 @@ def notices(mutant: Mutant, seconds: dict[Chapter, float], shown: dict[Chapter, 
         if found:
             return found
     found = in_a_fork(tests_with_change, 120)
-    return found and f"unit test {found}"
+    return f"unit test {found}" if found and found != "not possible" else found
 
 
 def import_everything() -> None:
