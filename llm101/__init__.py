@@ -11,6 +11,7 @@ The folder is the article's flowchart:
     corpus.py            text -> token ids on disk
     pretraining/         data in, parameters out
     compression/         the model as a lossless compressor
+    estimates/           sizes, speeds and bills by arithmetic
     diagrams.py          the flowchart itself
     library.py           load("storyteller") -> LanguageModel
     models/storyteller/  the model that comes with the book
