@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,16 +36,25 @@ NOTHING = np.empty(0, np.float32)
 Attend = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
+class Decoding(NamedTuple):
+    """What decoding reads: the layers in stacks and one by one (the same memory), and the head."""
+
+    stacks: list[Any]
+    layers: list[Any]
+    head: np.ndarray
+
+
 class FastDecoder:
     """Reads a Transformer's parameters where they lie; makes a copy in halves where that loses nothing.
 
-    A parameter that was changed is noticed at the next `refresh`, which the engine calls for every prompt:
+    A parameter that was changed is noticed after the next `refresh`, which the engine calls for every prompt:
     the cached keys and values of the texts before are out of date by then anyway.
     """
 
     def __init__(self, model: Transformer) -> None:
         self._model = model
-        self._halves: dict[int, np.ndarray] = {}
+        self._halves: dict[str, np.ndarray] = {}
+        self._decoding: Decoding | None = None
         self._hooks: list[dict] = []
         self._is_plain = False
 
@@ -57,7 +66,7 @@ class FastDecoder:
     @property
     def matrix_dtype(self) -> np.dtype:
         """How the matrices are read: uint16 (the bits of halves) or float32."""
-        return self._small_head.dtype
+        return self._small().head.dtype
 
     def refresh(self) -> None:
         """Look at the model and its parameters as they are now."""
@@ -73,29 +82,42 @@ class FastDecoder:
         self._embedding = _array(decoder.embed_tokens.weight)
         self._final_norm, self._head = _array(decoder.norm.weight), _array(model.lm_head.weight)
         self._layers = [_layer_weights(layer) for layer in decoder.layers]
-        self._small_layers, self._small_head = self._in_halves()
+        self._decoding = None
 
-    def _in_halves(self) -> tuple[list[Any], np.ndarray]:
-        """The matrices as 16-bit floats if each number is exactly one (as in a file of 16-bit floats), else as is."""
-        names = [(i, name) for i in range(len(self._layers)) for name in MATRICES]
-        matrices = [getattr(self._layers[i], name) for i, name in names] + [self._head]
-        halves = [self._half(i, matrix) for i, matrix in enumerate(matrices)]
-        if any(half is None for half in halves):  # one number that no half can hold, and all stay as they are
-            return self._layers, self._head
-        small = [dict[str, np.ndarray]() for _ in self._layers]
-        for (i, name), half in zip(names, halves):
-            assert half is not None
-            small[i][name] = half
-        return [layer._replace(**s) for layer, s in zip(self._layers, small)], self._halves[len(names)]
+    def _small(self) -> Decoding:
+        """What decoding reads. It is compared with the parameters once for each prompt, not before it is needed."""
+        if self._decoding is None:
+            stack = self._in_halves()
+            if stack is None:  # some number is no half, and all are read where they lie
+                stacks = [kernels.LayerWeights(*(array[None] for array in layer)) for layer in self._layers]
+                self._decoding = Decoding(stacks, self._layers, self._head)
+            else:
+                layers = [kernels.LayerWeights(*(array[i] for array in stack)) for i in range(len(self._layers))]
+                self._decoding = Decoding([stack], layers, self._halves["head"][0])
+        return self._decoding
 
-    def _half(self, i: int, numbers: np.ndarray) -> np.ndarray | None:
-        """The copy of matrix i in halves, made anew if it is not what the parameters are now."""
-        half = self._halves.get(i)
-        if half is None or half.shape != numbers.shape or kernels.n_unequal(half, numbers):
-            half = self._halves[i] = torch.from_numpy(numbers).half().numpy().view(np.uint16)
-            if kernels.n_unequal(half, numbers):
-                return None
-        return half
+    def _in_halves(self) -> Any | None:
+        """All layers stacked, the matrices as 16-bit floats; None unless every number is exactly one."""
+        per_layer = {name: [getattr(w, name) for w in self._layers] for name in kernels.LayerWeights._fields}
+        if not all(self._is_copied(name, per_layer[name]) for name in MATRICES):
+            return None
+        if not self._is_copied("head", [self._head]):
+            return None
+        small = {name: np.stack(arrays) for name, arrays in per_layer.items() if name not in MATRICES}
+        return kernels.LayerWeights(**small, **{name: self._halves[name] for name in MATRICES})
+
+    def _is_copied(self, name: str, matrices: Sequence[np.ndarray]) -> bool:
+        """Bring the copy in halves up to date; says whether it is exactly what the parameters are."""
+        shape = (len(matrices), *matrices[0].shape)
+        if name not in self._halves or self._halves[name].shape != shape:
+            self._halves[name] = torch.zeros(shape, dtype=torch.half).numpy().view(np.uint16)  # starts on a cache line
+        for half, matrix in zip(self._halves[name], matrices):
+            if kernels.n_unequal(half, matrix):
+                half[:] = torch.from_numpy(matrix).half().numpy().view(np.uint16)
+                if kernels.n_unequal(half, matrix):
+                    self._halves.clear()
+                    return False
+        return True
 
     def prefill(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         """Read all tokens at once; returns the logits [vocab_size] of what comes after the last."""
@@ -124,10 +146,12 @@ class FastDecoder:
         keys, values = kv_cache.keys.numpy(), kv_cache.values.numpy()
         here = slice(position, position + 1)
         x, cos, sin = self._embedding[token_id : token_id + 1].copy(), self._cos[here], self._sin[here]
-        for i, w in enumerate(self._small_layers):
-            kernels.layer_step(x, w, i, cos, sin, self._eps, keys, values, position, self._window)
+        small, first = self._small(), 0
+        for stack in small.stacks:
+            kernels.layers_step(x, stack, first, cos, sin, self._eps, keys, values, position, self._window)
+            first += len(stack.q)
         kv_cache.advance(1)
-        return torch.from_numpy(kernels.project(self._small_head, kernels.rms_norm(x, self._final_norm, self._eps))[0])
+        return torch.from_numpy(kernels.project(small.head, kernels.rms_norm(x, self._final_norm, self._eps))[0])
 
     def decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
         """One more token for each of several texts; from four texts on, they share each pass over the weights."""
@@ -162,7 +186,8 @@ class FastDecoder:
     ) -> np.ndarray:
         """Several tokens through all layers; last_only: what only earlier tokens would need is left out at the top."""
         eps, d_head = self._eps, self._d_head
-        project, layers = (_product, self._layers) if big else (kernels.project, self._small_layers)
+        project = _product if big else kernels.project
+        layers, head = (self._layers, self._head) if big else (self._small().layers, self._small().head)
         x = self._embedding[list(token_ids)]
         cos, sin = self._cos[positions], self._sin[positions]
         for i, w in enumerate(layers):
@@ -175,7 +200,7 @@ class FastDecoder:
             x += project(w.o, attend(i, q, k, v))
             h = kernels.rms_norm(x, w.mlp_norm, eps)
             x += project(w.down, kernels.swiglu(project(w.gate, h), project(w.up, h)))
-        return kernels.project(self._small_head, kernels.rms_norm(x, self._final_norm, eps))
+        return kernels.project(head, kernels.rms_norm(x, self._final_norm, eps))
 
 
 def _is_plain(model: Transformer) -> bool:

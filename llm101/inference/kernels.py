@@ -1,10 +1,10 @@
 """One decode step spelled out in plain loops, which numba compiles to machine code on first use.
 
-A tiny model's decode step in torch is mostly the cost of calling torch. Here a layer is one call. The numbers
+A tiny model's decode step in torch is mostly the cost of calling torch. Here all layers are one call. The numbers
 of the matrices may be 32-bit floats, or the 16 bits of halves (as uint16): those are widened in the processor,
 so that only half the bytes have to be fetched from memory.
 
-Reading order: layer_step (a whole layer), then the pieces it is made of. `rows` are tokens throughout:
+Reading order: layers_step (one token through layers), then the pieces it is made of. `rows` are tokens throughout:
 several at a time when a prompt is read or a batch is decoded, one when a text is continued.
 """
 
@@ -41,7 +41,7 @@ exactly = partial(compiled, fastmath=False)
 
 
 class LayerWeights(NamedTuple):
-    """One layer's parameters as arrays; what a model does not have is an array of size 0."""
+    """One layer's parameters, or several layers' stacked along a first axis; what a model lacks has size 0."""
 
     attention_norm: np.ndarray
     q: np.ndarray
@@ -60,24 +60,25 @@ class LayerWeights(NamedTuple):
 
 
 @compiled
-def layer_step(x, w, layer, cos, sin, eps, keys, values, position, window):
-    """Take one token through one layer: x [1, d_model] is changed in place, the cache gets the token's key and value.
+def layers_step(x, stack, first, cos, sin, eps, keys, values, position, window):
+    """Take one token through some layers: x [1, d_model] is changed in place, the cache gets its keys and values.
 
-    cos, sin: the position's row of the rotary table, [1, d_head]. keys, values: the whole cache,
-    [n_layers, 1, n_kv_heads, capacity, d_head]. window: how many positions back a token sees, itself included.
+    stack: the layers' weights; first: the number of the first of them. cos, sin: the position's row of the rotary
+    table, [1, d_head]. keys, values: the whole cache, [n_layers, 1, n_kv_heads, capacity, d_head]. window: how many
+    positions back a token sees, itself included.
     """
     n_kv_heads, d_head = keys.shape[2], keys.shape[4]
-    h = rms_norm(x, w.attention_norm, eps)
-    q = heads(project(w.q, h), w.q_bias, w.q_norm, cos, sin, d_head, eps)
-    k = heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
-    v = add_bias(project(w.v, h), w.v_bias)
-    for head in range(n_kv_heads):
-        for i in range(d_head):
-            keys[layer, 0, head, position, i] = k[0, head * d_head + i]
-            values[layer, 0, head, position, i] = v[0, head * d_head + i]
-    add(x, project(w.o, attend(q, keys[layer, 0], values[layer, 0], position, window)))
-    h = rms_norm(x, w.mlp_norm, eps)
-    add(x, project(w.down, swiglu(project(w.gate, h), project(w.up, h))))
+    for i in range(len(stack.q)):
+        layer_keys, layer_values = keys[first + i, 0], values[first + i, 0]
+        h = rms_norm(x, stack.attention_norm[i], eps)
+        q = heads(project(stack.q[i], h), stack.q_bias[i], stack.q_norm[i], cos, sin, d_head, eps)
+        k = heads(project(stack.k[i], h), stack.k_bias[i], stack.k_norm[i], cos, sin, d_head, eps)
+        v = add_bias(project(stack.v[i], h), stack.v_bias[i])
+        layer_keys[:, position] = k.reshape(n_kv_heads, d_head)
+        layer_values[:, position] = v.reshape(n_kv_heads, d_head)
+        add(x, project(stack.o[i], attend(q, layer_keys, layer_values, position, window)))
+        h = rms_norm(x, stack.mlp_norm[i], eps)
+        add(x, project(stack.down[i], swiglu(project(stack.gate[i], h), project(stack.up[i], h))))
 
 
 @compiled
@@ -99,12 +100,23 @@ def project(w, x):
                 s2 += number * x[r + 2, i]
                 s3 += number * x[r + 3, i]
             out[r, o], out[r + 1, o], out[r + 2, o], out[r + 3, o] = s0, s1, s2, s3
-        for r in range(fours, n_rows):
-            s = f32(0)
-            for i in range(n_in):
-                s += widened(w[o, i]) * x[r, i]
-            out[r, o] = s
+    for r in range(fours, n_rows):
+        products(w, x[r], out[r])
     return out
+
+
+@compiled
+def products(w, x, out):
+    """out [n_out] becomes w [n_out, n_in] times x [n_in].
+
+    Several rows of w in one pass are faster as long as all lies in the cache, and slower where it comes from memory.
+    """
+    n_out, n_in = w.shape
+    for o in range(n_out):
+        s = f32(0)
+        for i in range(n_in):
+            s += widened(w[o, i]) * x[i]
+        out[o] = s
 
 
 @compiled
@@ -122,36 +134,43 @@ def attend(q, keys, values, position, window):
     for r in range(n_rows):
         end = position + r + 1
         start = max(0, end - window)
+        seen = weights[start:end]
         for head in range(width // d_head):
             at, kv = head * d_head, head // group
-            highest = f32(-np.inf)
-            for t in range(start, end):
-                score = f32(0)
-                for i in range(d_head):
-                    score += q[r, at + i] * keys[kv, t, i]
-                weights[t] = score * scale
-                highest = max(highest, weights[t])
-            total = f32(0)
-            for t in range(start, end):
-                weights[t] = exp(weights[t] - highest)
-                total += weights[t]
-            add_weighted(out[r, at : at + d_head], weights[start:end], values[kv, start:end], f32(1) / total)
+            products(keys[kv, start:end], q[r, at : at + d_head], seen)
+            soften(seen, scale)
+            add_weighted(out[r, at : at + d_head], seen, values[kv, start:end])
     return out
 
 
 @compiled
-def add_weighted(out, weights, rows, factor):
-    """out += factor · (the rows' sum, each times its weight), four rows in each pass over `out`."""
+def soften(scores, scale):
+    """softmax(scores * scale), in place."""
+    highest, total = f32(-np.inf), f32(0)
+    for score in scores:
+        highest = max(highest, score)
+    for t in range(len(scores)):
+        scores[t] = exp((scores[t] - highest) * scale)
+        total += scores[t]
+    for t in range(len(scores)):
+        scores[t] /= total
+
+
+@compiled
+def add_weighted(out, weights, rows):
+    """out += the rows' sum, each times its weight; eight rows in each pass over `out`."""
     n_rows, width = rows.shape
-    fours = n_rows - n_rows % 4
-    for t in range(0, fours, 4):
+    eights = n_rows - n_rows % 8
+    for t in range(0, eights, 8):
         w0, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        w4, w5, w6, w7 = weights[t + 4], weights[t + 5], weights[t + 6], weights[t + 7]
         for i in range(width):
-            sum_of_four = w0 * rows[t, i] + w1 * rows[t + 1, i] + w2 * rows[t + 2, i] + w3 * rows[t + 3, i]
-            out[i] += factor * sum_of_four
-    for t in range(fours, n_rows):
+            first_four = w0 * rows[t, i] + w1 * rows[t + 1, i] + w2 * rows[t + 2, i] + w3 * rows[t + 3, i]
+            others = w4 * rows[t + 4, i] + w5 * rows[t + 5, i] + w6 * rows[t + 6, i] + w7 * rows[t + 7, i]
+            out[i] += first_four + others
+    for t in range(eights, n_rows):
         for i in range(width):
-            out[i] += factor * weights[t] * rows[t, i]
+            out[i] += weights[t] * rows[t, i]
 
 
 @compiled
