@@ -10,6 +10,8 @@
     workers.py     several processes, one model
     run.py         all of it strung together, from text to model folder
     live.py        a run in the background, to be watched, paused and stopped
+    race.py        a small model and a recipe, as quick as we know how; what each ingredient is worth
+    scaling_law.py how low the loss will be, from size and tokens
 
 Reading order: as listed; `llm101 pretrain` calls run.py, and chapter 04 calls live.py.
 """

@@ -80,7 +80,8 @@ class ScalingLaw:
 
     def loss_nats(self, n_parameters: Number, n_tokens: Number) -> Number:
         """The loss to expect, in nats per token; numbers or arrays."""
-        return self.E + self.A / n_parameters**self.alpha + self.B / n_tokens**self.beta
+        loss = self.E + self.A / n_parameters**self.alpha + self.B / n_tokens**self.beta
+        return loss  # pyright: ignore[reportReturnType] - numpy annotates powers of arrays as Any
 
     def optimal(self, flops: float) -> tuple[float, float]:
         """Parameters and tokens that give the lowest loss for an amount of arithmetic, at 6 FLOPs for each pair.

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 N_LAYERS, N_HEADS, D_MODEL, CONTEXT_LENGTH = 4, 4, 128, 64
 ROWS, STEPS, WARMUP_STEPS = 12, 2000, 100
 LEARNING_RATE, LOWEST_LEARNING_RATE = 1e-3, 1e-4
+REACHED_NATS = 1.8913
+"""Its loss in the end, as measured by bench_race.py (seed 1337)."""
 
 
 class PlainGPT(nn.Module):
