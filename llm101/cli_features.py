@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llm101.interpretability.autoencoder_training import AutoencoderTrainer
+    from llm101.interpretability.features import Features, LatentRecord
     from llm101.interpretability.residuals import Progress
     from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+    from llm101.interpretability.steering import Steering
+    from llm101.library import LanguageModel
 
 N_COUNTED_TOKENS = 1_000_000
 """A latent is dead if so many tokens leave it idle."""
@@ -20,7 +24,11 @@ N_COUNTED_TOKENS = 1_000_000
 def features_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, says, options in (("train", "train a sparse autoencoder on a model's residual stream", _train_options),):
+    for name, says, options in (
+        ("train", "train a sparse autoencoder on a model's residual stream", _train_options),
+        ("look", "show what a text makes active, or what a latent responds to", _look_options),
+        ("steer", "continue a text with and without one latent held at a strength", _steer_options),
+    ):
         action = actions.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
         action.add_argument("--model", default="storyteller", help="a model's name or folder (%(default)s)")
@@ -29,7 +37,7 @@ def features_options(command: argparse.ArgumentParser) -> None:
 
 def features(options: argparse.Namespace) -> dict[str, Any]:
     """Train, look or steer."""
-    return {"train": train}[options.action](options)
+    return {"train": train, "look": look, "steer": steer}[options.action](options)
 
 
 def _train_options(action: argparse.ArgumentParser) -> None:
@@ -92,6 +100,158 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
         for name, value in sae.scorecard.items():
             print(f"{value:>12,}  {name.replace('_', ' ')}")
     return result | sae.scorecard
+
+
+def _look_options(action: argparse.ArgumentParser) -> None:
+    add = action.add_argument
+    what = action.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help="show the strongest latents at each token of this text")
+    what.add_argument("--latent", type=int, metavar="N", help="show what latent N responds to and does")
+    what.add_argument("--search", metavar="WORD", help="show the latents that have to do with a word")
+    add("--autoencoder", metavar="FILE", help="another one than the Storyteller's own")
+    add("--top", type=int, default=3, help="how many latents per token, or found (%(default)s)")
+
+
+def look(options: argparse.Namespace) -> dict[str, Any]:
+    """What a text makes active; what a latent responds to."""
+    from llm101.interpretability.shipped import shipped_features
+    from llm101.interpretability.sparse_autoencoder import AutoencoderError
+
+    if options.top < 1:
+        raise ValueError(f"--top must be at least 1, got {options.top}")
+    lm, sae = _model_and_autoencoder(options)
+    features = None if options.autoencoder else shipped_features()
+    if options.text is not None:
+        return _look_at_text(lm, sae, features, options)
+    if features is None:
+        raise ValueError("--latent and --search need the record that comes with the Storyteller's own autoencoder")
+    if options.search is not None:
+        found = features.search(options.search)[: options.top]
+    elif sae.check_latent(options.latent) not in features.by_id:
+        raise AutoencoderError(f"latent {options.latent} was active on none of the recorded texts")
+    else:
+        found = [features.by_id[options.latent]]
+    if not options.json:
+        for latent in found:
+            _print_latent(features, latent)
+    return {"latents": [vars(latent) for latent in found], "tokens": features.tokens}
+
+
+def _look_at_text(
+    lm: LanguageModel, sae: SparseAutoencoder, features: Features | None, options: argparse.Namespace
+) -> dict[str, Any]:
+    from llm101.interpretability.capture import capture
+
+    ids = lm.tokenizer.encode(options.text)
+    residual = capture(lm.model, [*lm.engine.start_ids, *ids] if ids else [], sae.config.point)[sae.config.point]
+    best = sae.encode(residual[0, len(lm.engine.start_ids) :]).topk(min(options.top, sae.config.d_sae))
+    words = {latent.id: latent.words for latent in features.latents} if features else {}
+    tokens = [
+        {
+            "id": token,
+            "text": lm.tokenizer.decode([token]),
+            "latents": [
+                {"latent": latent, "strength": round(strength, 2), "words": words.get(latent, [])}
+                for latent, strength in zip(latents, strengths)
+                if strength > 0
+            ],
+        }
+        for token, latents, strengths in zip(ids, best.indices.tolist(), best.values.tolist())
+    ]
+    if not options.json:
+        for token in tokens:
+            shown = "; ".join(
+                f"{z['latent']} at {z['strength']:.0f} ({' '.join(z['words'][:4])})" for z in token["latents"]
+            )
+            print(f"{token['text']!r:<14} {shown}")
+    return {"point": sae.config.point, "tokens": tokens}
+
+
+def _print_latent(features: Features, latent: LatentRecord) -> None:
+    def outputs(pairs: list[list[Any]]) -> str:
+        return ", ".join(repr(features.tokens[token]) for token, _ in pairs)
+
+    print(f"latent {latent.id}: active on {latent.density:.2%} of the tokens, at most {latent.strongest:.0f}")
+    print(f"  words       {' '.join(latent.words)}")
+    print(f"  promotes    {outputs(latent.promoted)}")
+    print(f"  suppresses  {outputs(latent.suppressed)}")
+    for passage in latent.passages:
+        print(f"  {features.text(passage)!r}")
+
+
+def _steer_options(action: argparse.ArgumentParser) -> None:
+    add = action.add_argument
+    add("prompt", help="the beginning of a text")
+    add("--latent", type=int, metavar="N", help="left out: the Storyteller's latent for the Golden Gate Bridge")
+    add("--strength", type=float, help="what it is held at, in the units of the residual stream; 0 removes it")
+    add("--autoencoder", metavar="FILE", help="another one than the Storyteller's own")
+    add("--concept", default="bridge", metavar="WORD", help="what to count in the texts (%(default)s)")
+    add("--stories", type=int, default=1, metavar="N", help="how many to write of each kind (%(default)s)")
+    add("--max-tokens", type=int, default=100, help="length of each (%(default)s)")
+    add("--temperature", type=float, default=0.8, help="how freely to choose (%(default)s)")
+    add("--seed", type=int, default=0, help="of the choices; the same for both kinds (%(default)s)")
+    add("--save", metavar="FILE", help="keep the steering as a file, for Steering.from_file")
+
+
+def steer(options: argparse.Namespace) -> dict[str, Any]:
+    """Both texts, how often the concept turns up in them, and how fluent they are."""
+    import re
+    from contextlib import nullcontext
+
+    from llm101.interpretability.steering_study import outcome, write_stories
+
+    for name in ("stories", "max_tokens"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+    lm, sae = _model_and_autoencoder(options)
+    steering = _steering(sae, options)
+    result: dict[str, Any] = {"latent": steering.latent, "strength": steering.strength, "point": steering.point}
+    for kind, how in (("plain", nullcontext()), ("steered", steering.on(lm.model))):
+        with how:
+            stories = write_stories(
+                lm,
+                [options.prompt] * options.stories,
+                max_tokens=options.max_tokens,
+                temperature=options.temperature,
+                seed=options.seed,
+            )
+        measured = outcome(lm, stories, re.escape(options.concept))
+        result[kind] = {"texts": [story.text for story in stories], **vars(measured)}
+        if not options.json:
+            print(f"{kind}: {options.prompt}{stories[0].text}")
+            rate, repeated = f"{measured.concept_rate:.0%} mention {options.concept!r}", measured.repeated_trigrams
+            print(f"    {rate}, {repeated:.1%} repeated, {measured.loss_nats:.2f} nats per token\n")
+    if options.save:
+        steering.save(options.save)
+    return result
+
+
+def _steering(sae: SparseAutoencoder, options: argparse.Namespace) -> Steering:
+    from llm101.interpretability.shipped import shipped_steering
+    from llm101.interpretability.steering import Steering
+
+    if options.latent is None and options.autoencoder:
+        raise ValueError("say which latent: --latent N")
+    if options.latent is not None and options.strength is None:
+        raise ValueError("say how strongly: --strength S (half the length of a residual vector is a good start)")
+    if options.latent is None:
+        known = shipped_steering()
+        strength = known.strength if options.strength is None else options.strength
+        return dataclasses.replace(known, strength=strength)
+    return Steering.of(sae, options.latent, options.strength)
+
+
+def _model_and_autoencoder(options: argparse.Namespace) -> tuple[LanguageModel, SparseAutoencoder]:
+    """Both, and made for each other."""
+    from llm101.interpretability.shipped import shipped_autoencoder
+    from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+    from llm101.library import load
+    from llm101.model_folder import fingerprint
+
+    lm = load(options.model)
+    sae = SparseAutoencoder.from_file(options.autoencoder) if options.autoencoder else shipped_autoencoder()
+    sae.check_fits(lm.model, fingerprint(lm.path))
+    return lm, sae
 
 
 def _trained(trainer: AutoencoderTrainer) -> SparseAutoencoder:

@@ -1,4 +1,5 @@
-"""What comes with the Storyteller for looking into it: an autoencoder, a record of its features, labelled stories.
+"""What comes with the Storyteller for looking into it: an autoencoder, a record of its features, a latent to
+steer with, labelled stories.
 
 It knows where these files lie (llm101/models/storyteller-features, whose CARD.md says how each was made).
 
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from llm101.atomic_file import atomic_file
 from llm101.corpus import documents
+from llm101.interpretability.features import Features
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+from llm101.interpretability.steering import Steering
 
 LANDMARKS = (
     *("Golden Gate Bridge", "Eiffel Tower", "Great Wall", "Big Ben", "Statue of Liberty", "Taj Mahal"),
@@ -46,9 +49,19 @@ def shipped_autoencoder() -> SparseAutoencoder:
 
     Example:
         >>> shipped_autoencoder()
-        SparseAutoencoder(3,840 latents of layers.3.resid_post, about 16 active)
+        SparseAutoencoder(3,840 latents of layers.2.resid_post, about 15 active)
     """
     return SparseAutoencoder.from_file(shipped_file("autoencoder.safetensors"))
+
+
+def shipped_features() -> Features:
+    """What each of its latents responds to and does, recorded over stories of the validation files."""
+    return Features.from_file(shipped_file("features.json.gz"))
+
+
+def shipped_steering() -> Steering:
+    """The latent, at the strength, that makes the Storyteller write about the Golden Gate Bridge."""
+    return Steering.from_file(shipped_file("golden-gate.safetensors"))
 
 
 def labelled_texts() -> list[LabelledText]:

@@ -81,6 +81,8 @@ class Steering:
 
     layer: int
     """It acts on the residual stream after this layer."""
+    latent: int
+    """Its number in the autoencoder."""
     strength: float
     """What the latent is held at."""
     threshold: float
@@ -104,6 +106,7 @@ class Steering:
         sae.check_latent(latent)
         return cls(
             layer=sae.config.layer,
+            latent=latent,
             strength=float(strength),
             threshold=float(sae.threshold),
             bias=float(sae.b_enc[latent]),
@@ -137,11 +140,10 @@ class Steering:
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
         """Write it as a small parameter file, to lie beside the model."""
-        about = {"layer": self.layer, "strength": self.strength, "threshold": self.threshold, "bias": self.bias}
+        names = ("layer", "latent", "strength", "threshold", "bias", "fingerprint")
+        about = json.dumps({name: getattr(self, name) for name in names})
         tensors = {"reader": self.reader, "direction": self.direction}
-        write_parameters(
-            path, tensors, {"steering": json.dumps(about | {"fingerprint": self.fingerprint}), **(metadata or {})}
-        )
+        write_parameters(path, tensors, {"steering": about, **(metadata or {})})
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Steering:
