@@ -1,0 +1,101 @@
+"""Detectors and the files that come with the Storyteller; the command line over both."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from llm101.cli import main
+from llm101.interpretability.capture import capture
+from llm101.interpretability.detectors import best_column, halves, judge, linear_probe, strongest_per_text
+from llm101.interpretability.residuals import text_ids
+from llm101.interpretability.shipped import (
+    LANDMARKS,
+    labelled_texts,
+    landmark_in,
+    prompts,
+    shipped_autoencoder,
+    shipped_features,
+    shipped_steering,
+)
+from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+from llm101.library import LanguageModel, load
+from llm101.model_folder import fingerprint
+
+
+def test_the_strongest_of_each_text_leaves_out_what_is_hidden(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    ids = text_ids(lm, ["The cat sat.", "A hen."])
+    hidden = [[i == 2 for i in range(len(one))] for one in ids]
+    found = strongest_per_text(lm.model, sae, ids, hidden)
+    for row, one in enumerate(ids):
+        kept = [i for i in range(1, len(one)) if i != 2]
+        x = capture(lm.model, one, sae.config.point)[sae.config.point][0, kept]
+        torch.testing.assert_close(found.latents[row], sae.encode(x).amax(dim=0))
+        torch.testing.assert_close(found.mean_residual[row], x.mean(dim=0))
+
+
+def test_the_best_column_cannot_tell_equal_numbers_apart() -> None:
+    wanted = torch.tensor([True, False, True, False])
+    table = torch.tensor([[0.0, 2.0], [0.0, 0.0], [0.0, 3.0], [0.0, 1.0]])
+    column, threshold = best_column(table, wanted)
+    assert (column, threshold) == (1, 1.5)
+    assert judge(table[:, column] > threshold, wanted).f1 == 1.0
+
+
+def test_a_probe_finds_the_direction_that_matters() -> None:
+    table = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
+    weights = linear_probe(table, table[:, 3] > 0)
+    assert int(weights.abs().argmax()) == 3
+    assert weights[3] > 0
+
+
+def test_halves_share_nothing() -> None:
+    a, b = halves(9)
+    assert sorted([*a.tolist(), *b.tolist()]) == list(range(9))
+
+
+def test_what_comes_with_the_storyteller_belongs_to_it() -> None:
+    lm, sae = load("storyteller"), shipped_autoencoder()
+    sae.check_fits(lm.model, fingerprint(lm.path))
+    assert shipped_features().fingerprint == shipped_steering().fingerprint == sae.config.fingerprint
+    assert shipped_features().layer == shipped_steering().layer == sae.config.layer
+    card = sae.scorecard
+    assert card["l0"] <= 16
+    assert card["explained_variance"] >= 0.92
+    assert card["delta_loss_nats"] <= 0.10
+    assert min(card["recovered_zero"], card["recovered_mean"]) >= 0.98
+    assert card["dead_share"] <= 0.01
+    assert card["dense_share"] <= 0.005
+
+
+def test_the_labels_are_the_names_in_the_stories() -> None:
+    texts = labelled_texts()
+    assert all(landmark_in(text.text) == text.landmark for text in texts)
+    assert {text.landmark for text in texts} == {*LANDMARKS, None}
+    assert len(set(prompts())) == 200
+    assert not any("bridge" in prompt.lower() for prompt in prompts())
+
+
+def test_the_commands_print_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", "look", "a big dog", "--json"]) == 0
+    tokens = json.loads(capsys.readouterr().out)["tokens"]
+    assert [token["text"] for token in tokens] == ["a", " big", " dog"]
+    assert "dog" in tokens[2]["latents"][0]["words"]
+    assert main(["features", "steer", "One day", "--max-tokens", "5", "--strength", "0", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"latent", "strength", "point", "plain", "steered"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["look", ""], "the text has no tokens"),
+        (["look", "--latent", "3840"], "this autoencoder has latents 0 to 3839, got 3840"),
+        (["steer", "One day", "--latent", "5"], "say how strongly"),
+        (["steer", "One day", "--stories", "0"], "--stories must be at least 1, got 0"),
+    ],
+)
+def test_mistakes_get_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", *arguments]) == 1
+    assert says in capsys.readouterr().err
