@@ -12,6 +12,7 @@ The folder is the article's flowchart:
     pretraining/         data in, parameters out
     compression/         the model as a lossless compressor
     estimates/           sizes, speeds and bills by arithmetic
+    interpretability/    which numbers mean what
     diagrams.py          the flowchart itself
     library.py           load("storyteller") -> LanguageModel
     models/storyteller/  the model that comes with the book
