@@ -12,6 +12,7 @@ from llm101_widgets import (
     CompletionConsole,
     FeatureBrowser,
     InferenceStepper,
+    LayerGrid,
     MergeReplay,
     ParameterMicroscope,
     SystemMap,
@@ -28,6 +29,7 @@ WIDGETS = {
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},
     **{"training_film": TrainingFilm, "training_monitor": TrainingMonitor},
     **{"feature_browser": FeatureBrowser},
+    **{"layer_grid": LayerGrid},
 }
 
 BANNED = (

@@ -11,6 +11,7 @@ protocol that each one's docstring names.
     merge_replay          MergeReplay: how a tokenizer learned its pieces, merge by merge
     inference_stepper     InferenceStepper: a text grows token by token; what else it could have been
     feature_browser       FeatureBrowser: the latents of an autoencoder, searched by word
+    layer_grid            LayerGrid: numbers by layer and position, each cell with what stands behind it
     training_film         TrainingFilm: a training run that is over, moment by moment
     training_monitor      TrainingMonitor: the curves, speed and samples of a training run as it goes on
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
@@ -20,6 +21,7 @@ from llm101_widgets.bill_calculator import BillCalculator
 from llm101_widgets.completion_console import CompletionConsole
 from llm101_widgets.feature_browser import FeatureBrowser
 from llm101_widgets.inference_stepper import InferenceStepper
+from llm101_widgets.layer_grid import LayerGrid
 from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
 from llm101_widgets.system_map import SystemMap
@@ -32,6 +34,7 @@ __all__ = [
     "CompletionConsole",
     "FeatureBrowser",
     "InferenceStepper",
+    "LayerGrid",
     "MergeReplay",
     "ParameterMicroscope",
     "SystemMap",
