@@ -20,9 +20,9 @@ def test_a_cell_is_chosen_by_keys_and_says_what_stands_behind_it(page: Page, dar
     said, more = page.locator(".llm101-grid-said"), page.locator(".llm101-grid-details li")
     expect(said).to_have_text("layer 0, at “␣a”: value 0.900")
     expect(more).to_contain_text("␣cat")
-    page.get_by_role("gridcell").first.press("ArrowDown")
+    page.locator(".llm101-grid-cell").first.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("gridcell").last).to_be_focused()
+    expect(page.locator(".llm101-grid-cell").last).to_be_focused()
     expect(more).to_contain_text("25 %")
     assert page.evaluate(FAINT_TEXTS) == []
     assert not was_hacked(page)
