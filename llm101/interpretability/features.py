@@ -133,7 +133,8 @@ class Features:
             table = strict_json(data)
             if table.pop("format", None) != FORMAT:
                 raise ValueError(f"its format is not {FORMAT!r}")
-            return cls(**table | {"latents": [LatentRecord(**latent) for latent in table["latents"]]})
+            table["latents"] = [LatentRecord(**latent) for latent in table["latents"]]
+            return cls(**table)
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise FeaturesError(f"{path} holds no features: {error}") from None
 

@@ -139,7 +139,7 @@ def sample_ids(
     generator = np.random.default_rng(seed)
     drawn, left = [], []
     for texts in sources:
-        order = generator.permutation(len(texts))
+        order = generator.permutation(len(texts)).tolist()
         ids = text_ids(lm, [texts[i] for i in order])
         n = 1 + int(np.searchsorted(np.cumsum([len(one) for one in ids]), n_tokens / len(sources)))
         drawn += ids[:n]

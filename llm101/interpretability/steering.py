@@ -143,7 +143,7 @@ class Steering:
         names = ("layer", "latent", "strength", "threshold", "bias", "fingerprint")
         about = json.dumps({name: getattr(self, name) for name in names})
         tensors = {"reader": self.reader, "direction": self.direction}
-        write_parameters(path, tensors, {"steering": about, **(metadata or {})})
+        write_parameters(Path(path), tensors, {"steering": about, **(metadata or {})})
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Steering:

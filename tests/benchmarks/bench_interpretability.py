@@ -1,4 +1,4 @@
-"""Planted truth: for each landmark the best latent, neuron and probe, chosen on one half of the texts, judged on the other.
+"""Planted truth: per landmark the best latent, neuron and probe, chosen on one half of the texts, judged on the other.
 
     python tests/benchmarks/bench_interpretability.py
 
