@@ -140,7 +140,7 @@ def sample_ids(
     drawn, left = [], []
     for texts in sources:
         order = generator.permutation(len(texts)).tolist()
-        ids = text_ids(lm, [texts[i] for i in order])
+        ids = text_ids(lm, [str(texts[i]) for i in order])
         n = 1 + int(np.searchsorted(np.cumsum([len(one) for one in ids]), n_tokens / len(sources)))
         drawn += ids[:n]
         left += ids[n:]
