@@ -20,7 +20,8 @@ expect.set_options(timeout=30_000)
 
 
 def tokens_on(page: Page, name: str) -> list[str]:
-    return page.get_by_role("slider", name=f"Tokens by {name}").locator(".llm101-playground-token").all_inner_texts()
+    """The texts of its tokens, also of those so far down that the page has not laid them out."""
+    return page.get_by_role("slider", name=f"Tokens by {name}").locator(".llm101-playground-token").all_text_contents()
 
 
 @pytest.fixture
