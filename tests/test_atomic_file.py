@@ -37,7 +37,7 @@ def test_after_an_error_in_the_block_the_older_file_stands_alone(tmp_path: Path)
     path = tmp_path / "numbers.bin"
     path.write_bytes(b"old")
     with pytest.raises(TypeError), atomic_file(path) as file:
-        file.write("new")  # pyright: ignore[reportArgumentType]
+        file.write("new")  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
