@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
+
+from llm101_widgets.svg import picture, plain
 
 WIDTH, LINE, HISTOGRAM = 860, 24, 60  # in the picture's units
 
@@ -18,7 +19,7 @@ def as_svg(tokens: Sequence[str], latent: dict[str, Any]) -> str:
         1
     """
     title = f"Latent {latent['id']}: {', '.join(latent['words'][:5])}"
-    lines = [f'<text x="0" y="14" font-weight="bold">{_plain(title)}</text>']
+    lines = [f'<text x="0" y="14" font-weight="bold">{plain(title)}</text>']
     for i, passage in enumerate(latent["passages"], 1):
         lines.append(f'<text x="0" y="{i * LINE + 20}" xml:space="preserve">{_marked(tokens, passage)}</text>')
     top = len(lines) * LINE + 20
@@ -28,12 +29,7 @@ def as_svg(tokens: Sequence[str], latent: dict[str, Any]) -> str:
         place = f'x="{i * 30}" y="{top + HISTOGRAM - height:.1f}" width="28" height="{height:.1f}"'
         lines.append(f'<rect {place} fill="#1565c0"/>')
     lines.append(f'<text x="0" y="{top + HISTOGRAM + 18}">how often it is how strong, from weak to strong</text>')
-    size = f'viewBox="-12 -10 {WIDTH} {top + HISTOGRAM + 40}" width="{WIDTH}" height="{top + HISTOGRAM + 40}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13" role="img">'
-        f'<title>{_plain(title)}</title><rect x="-12" y="-10" width="100%" height="100%" fill="white"/>'
-        f"{''.join(lines)}</svg>"
-    )
+    return picture(title, lines, (-12, -10, WIDTH, top + HISTOGRAM + 40))
 
 
 def _marked(tokens: Sequence[str], passage: list[list[int]]) -> str:
@@ -42,12 +38,10 @@ def _marked(tokens: Sequence[str], passage: list[list[int]]) -> str:
 
 def _tspan(token: str, strength: int) -> str:
     if strength < 25:
-        return _plain(token)
+        return _one_line(token)
     weight = ' font-weight="bold"' if strength >= 75 else ""
-    return f'<tspan fill="#a33c00" text-decoration="underline"{weight}>{_plain(token)}</tspan>'
+    return f'<tspan fill="#a33c00" text-decoration="underline"{weight}>{_one_line(token)}</tspan>'
 
 
-def _plain(text: str) -> str:
-    """Text that an XML document may hold, in one line."""
-    text = text.replace("\n", "⏎")
-    return escape("".join(c if c >= " " and c not in "\ufffe\uffff" else "�" for c in text))
+def _one_line(token: str) -> str:
+    return plain(token.replace("\n", "⏎"))

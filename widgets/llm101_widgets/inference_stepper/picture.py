@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from llm101_widgets.svg import plain
 
 BAR, LINE = 260, 22  # width of the longest bar and height of a line, in the picture's units
 
@@ -16,10 +17,10 @@ def as_svg(before: str, top: Sequence[tuple[str, float]]) -> str:
         (2, True)
     """
     shown = before if len(before) <= 60 else "…" + before[-59:]
-    lines = [f'<text x="0" y="14" font-weight="bold">{_plain(shown)}</text>']
+    lines = [f'<text x="0" y="14" font-weight="bold">{plain(shown)}</text>']
     for i, (token, share) in enumerate(top, 1):
         y, width = i * LINE + 4, max(1.0, BAR * share / max(share for _, share in top))
-        name = _plain(token.replace(" ", "␣").replace("\n", "⏎"))
+        name = plain(token.replace(" ", "␣").replace("\n", "⏎"))
         lines += [
             f'<text x="110" y="{y + 14}" text-anchor="end">{name}</text>',
             f'<rect x="120" y="{y}" width="{width:.1f}" height="{LINE - 5}" fill="#1565c0"/>',
@@ -31,8 +32,3 @@ def as_svg(before: str, top: Sequence[tuple[str, float]]) -> str:
         'font-family="sans-serif" font-size="13" role="img"><title>What could come next</title>'
         f'<rect x="-10" y="-8" width="480" height="{height + 10}" fill="white"/>{"".join(lines)}</svg>'
     )
-
-
-def _plain(text: str) -> str:
-    """Text that an XML document may hold: no control characters."""
-    return escape("".join(c if c >= " " and c not in "\ufffe\uffff" else "�" for c in text))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+
+from llm101_widgets.svg import picture, plain
 
 WIDTH, HEIGHT, NAMES = 74, 26, 110  # of a cell, and the width of the rows' names, in the picture's units
 
@@ -21,7 +22,7 @@ def as_svg(
         >>> as_svg("t", ["a"], ["<b>", "c"], [[0.5, -2.0]], [["x", "y"]]).count("<rect")
         3
     """
-    lines = [f'<text x="0" y="-{HEIGHT + 12}" font-weight="bold">{_plain(title)}</text>']
+    lines = [f'<text x="0" y="-{HEIGHT + 12}" font-weight="bold">{plain(title)}</text>']
     for j, name in enumerate(columns):
         lines.append(_text(NAMES + (j + 0.5) * WIDTH, -8, visible(name), "middle"))
     for i, name in enumerate(rows):
@@ -32,11 +33,7 @@ def as_svg(
             lines.append(f"<rect {place} {colour}/>")
             lines.append(_text(NAMES + (j + 0.5) * WIDTH, (i + 0.7) * HEIGHT, texts[i][j], "middle"))
     width, height = NAMES + len(columns) * WIDTH + 20, len(rows) * HEIGHT + 70
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -58 {width} {height}" width="{width}" '
-        f'height="{height}" font-family="sans-serif" font-size="12" role="img"><title>{_plain(title)}</title>'
-        f'<rect x="-10" y="-58" width="100%" height="100%" fill="white"/>{"".join(lines)}</svg>'
-    )
+    return picture(title, lines, (-10, -58, width, height), font_size=12)
 
 
 def visible(token: str) -> str:
@@ -51,9 +48,4 @@ def visible(token: str) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
     shown = text if len(text) <= 11 else f"{text[:10]}…"
-    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{_plain(shown)}</text>'
-
-
-def _plain(text: str) -> str:
-    """Text that an XML document may hold: no control characters."""
-    return escape("".join(c if c >= " " and c not in "\ufffe\uffff" else "�" for c in text))
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{plain(shown)}</text>'

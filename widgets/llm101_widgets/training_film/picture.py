@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
+
+from llm101_widgets.svg import picture, plain
 
 SIZE = 440  # of the plane, in the picture's units
 COLOURS = ("#1565c0", "#b55d00", "#2e7d32", "#8e24aa", "#c62828", "#455a64")
@@ -23,15 +24,11 @@ def as_svg(film: Mapping[str, Any], number: int) -> str:
     for colour, (group, words) in zip(COLOURS * len(film["groups"]), film["groups"].items(), strict=False):
         for word in words:
             x, y = (SIZE / 2 * (1 + sign * v / reach) for sign, v in zip((1, -1), moment["positions"][number_of_word]))
-            marks.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="middle">{escape(word)}</text>')
+            marks.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="middle">{plain(word)}</text>')
             number_of_word += 1
         row = SIZE + 26 + 18 * (list(film["groups"]).index(group) // 3)
         column = 150 * (list(film["groups"]).index(group) % 3)
-        marks.append(f'<text x="{column}" y="{row}" fill="{colour}">{escape(group)}</text>')
+        marks.append(f'<text x="{column}" y="{row}" fill="{colour}">{plain(group)}</text>')
     title = f"Where words lie after step {moment['step']:,}"
-    size = f'viewBox="-40 -40 {SIZE + 80} {SIZE + 100}" width="{SIZE + 80}" height="{SIZE + 100}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13" role="img">'
-        f'<title>{title}</title><rect x="-40" y="-40" width="100%" height="100%" fill="white"/>'
-        f'<text x="0" y="-16" font-weight="bold">{title}</text>{"".join(marks)}</svg>'
-    )
+    heading = f'<text x="0" y="-16" font-weight="bold">{title}</text>'
+    return picture(title, [heading, *marks], (-40, -40, SIZE + 80, SIZE + 100))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llm101_widgets.svg import picture
+
 WIDTH, HEIGHT = 560, 200  # of the area between the axes, in the picture's units
 Curve = Sequence[Sequence[float]]
 
@@ -48,8 +50,4 @@ def as_svg(train: Curve, valid: Curve, steps: int) -> str:
     words = "bits per byte: batches (thin line), text not trained on (dots)"
     lines.append(f'<text x="0" y="-10">{words}</text>')
     lines.append(f'<text x="{WIDTH}" y="{HEIGHT + 18}" text-anchor="end">{steps:,} steps</text>')
-    size = f'viewBox="-40 -30 {WIDTH + 60} {HEIGHT + 60}" width="{WIDTH + 60}" height="{HEIGHT + 60}"'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13" role="img">'
-        f'<title>{words}</title><rect x="-40" y="-30" width="100%" height="100%" fill="white"/>{"".join(lines)}</svg>'
-    )
+    return picture(words, lines, (-40, -30, WIDTH + 60, HEIGHT + 60))
