@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import Any
+
+from llm101.cli_progress import say
 
 
 def compress_options(command: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def _progress() -> Any:
         if now - last > 3 and done:
             last = now
             left = (now - start) * (total - done) / done
-            print(f"{done:,} of {total:,} bytes, {left:,.0f} s left", file=sys.stderr, flush=True)
+            say(f"{done:,} of {total:,} bytes, {left:,.0f} s left")
 
     return show
 

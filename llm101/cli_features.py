@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llm101.cli_progress import now_and_then, say
 
 if TYPE_CHECKING:
     from llm101.interpretability.autoencoder_training import AutoencoderTrainer
@@ -260,7 +261,7 @@ def _trained(trainer: AutoencoderTrainer) -> SparseAutoencoder:
         if time.monotonic() - shown > 5 or moment.step == trainer.recipe.steps:
             shown = time.monotonic()
             explained = f"{1 - moment.unexplained:.3f} of the variance explained"
-            _say(f"step {moment.step:,}/{trainer.recipe.steps:,}  {explained}  {moment.n_dead} latents idle")
+            say(f"step {moment.step:,}/{trainer.recipe.steps:,}  {explained}  {moment.n_dead} latents idle")
     return trainer.autoencoder()
 
 
@@ -271,20 +272,8 @@ def _command_line(options: argparse.Namespace) -> str:
     return f"llm101 features train {sources} --valid {valid} {settings}"
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def _progress(what: str) -> Progress:
-    shown = 0.0
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > 5 or done == total:
-            shown = time.monotonic()
-            _say(f"{what}: {done:,} of {total:,}")
-
-    return show
+    return now_and_then(5, lambda done, total: f"{what}: {done:,} of {total:,}")
 
 
 COMMANDS = (("features", "train or look into a sparse autoencoder, or steer with it", features_options, features),)

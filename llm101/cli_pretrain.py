@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from llm101.cli_progress import now_and_then, say
 
 if TYPE_CHECKING:
     from llm101.corpus import Progress
@@ -83,11 +84,11 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
     )
     first = run.pretrainer.workers.is_first
     if first:
-        _say(f"{config.n_parameters:,} parameters, {run.pretrainer.train.facts.n_tokens:,} tokens of text")
+        say(f"{config.n_parameters:,} parameters, {run.pretrainer.train.facts.n_tokens:,} tokens of text")
     try:
         stopped = _train(run)
         if stopped and first:
-            _say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
+            say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
         evaluations = finish(run)
     finally:
         run.close()
@@ -118,9 +119,9 @@ def _train(run: Run) -> bool:
     with _stop_signal() as asked_to_stop:
         for moment in run.pretrainer.moments():
             if first and (moment.valid or time.monotonic() - shown > 10):
-                _say(_line(moment))
+                say(_line(moment))
                 if moment.valid:
-                    _say("    " + _sample(run))
+                    say("    " + _sample(run))
                 shown = time.monotonic()
             if run.pretrainer.workers.total(asked_to_stop.is_set())[0] and moment.step < moment.steps:
                 run.pretrainer.save()
@@ -146,20 +147,10 @@ def _stop_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def _progress(what: str) -> Progress:
-    last = 0.0
-
-    def show(done: int, total: int | None) -> None:
-        nonlocal last
-        if time.monotonic() - last > 1 or done == total:
-            last = time.monotonic()
-            _say(f"{what}: {done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f}" if total else ""))
-
-    return show
+    return now_and_then(
+        1, lambda done, total: f"{what}: {done / 1e6:,.1f} MB" + (f" of {total / 1e6:,.1f}" if total else "")
+    )
 
 
 def _line(moment: Any) -> str:
