@@ -113,10 +113,11 @@ def decompress(
 
         def watch(coded: Sequence[int]) -> None:
             nonlocal n_bytes
-            n_bytes += sum(sizes[i] for i in coded)
+            n_new = sum(sizes[i] for i in coded)
+            n_bytes += n_new
             if n_bytes > container.n_bytes:
                 raise CompressionError("damaged: it holds more than its header says")
-            count(sum(sizes[i] for i in coded))
+            count(n_new)
 
         return walk(model, decoder, end, part.n_documents, container.n_rows, watch=watch)
 
