@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -27,3 +28,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(sock, address)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(socket.socket, "connect", connect_to_this_machine)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For models so small that they are slower on two threads."""
+    import torch  # here: most tests never need it
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)

@@ -42,15 +42,12 @@ IDS = torch.randint(0, 300, (2, 40), generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(autouse=True)
-def quietly() -> Iterator[None]:
+def quietly(one_thread: None) -> Iterator[None]:
     """No progress bars or advice among the test results, no gradients, and one thread, enough for small models."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     with torch.no_grad():
         yield
-    torch.set_num_threads(n_threads)
 
 
 def random_model(family: str) -> Any:

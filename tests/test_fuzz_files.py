@@ -24,7 +24,7 @@ from llm101.parameters import ParameterFile, ParameterFileError
 from llm101.strict_json import shown
 from llm101.tokenizer import Tokenizer, TokenizerError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 N_FILES = 10_000  # for each of the three readers
 LONGEST_SECONDS = 5.0  # for one file; a hang on a busy machine is told apart from one that is merely busy
@@ -158,15 +158,6 @@ def survive(
         assert time.process_time() - start < LONGEST_SECONDS, f"file {i} took too long"
     assert peak_memory() - memory_before < MOST_NEW_MEMORY
     assert N_FILES * 0.3 < n_refused < N_FILES  # neither everything nor nothing is damage
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small are slower on two threads."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from llm101.corpus import Corpus
 from llm101.model import ModelConfig, Transformer
@@ -27,12 +26,8 @@ def stories(n: int = 60, seed: int = 0) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small are slower on two threads."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+def quick(one_thread: None) -> None:
+    """Every test here runs on one thread."""
 
 
 @pytest.fixture(scope="session")

@@ -161,7 +161,7 @@ def test_a_checkpoint_of_one_worker_goes_on_with_two_and_the_other_way_round(
         losses[name] = [json.loads(line)["train_loss_nats"] for line in log]
     # Rounding grows with the steps, so only those near the change are compared.
     near = slice(0, stopped_at + 5)
-    assert losses["changed"][near] == pytest.approx(losses["straight"][near], rel=2e-2, abs=2e-2)
+    assert losses["changed"][near] == pytest.approx(losses["straight"][near], rel=2e-2)
     assert losses["changed"][-1] < losses["changed"][0] / 4
 
 
