@@ -4,7 +4,8 @@
 
 One process imports torch once and forks a child for every attempt, so that a hundred crashes take a minute. A child
 saves a checkpoint after every step and says so through a pipe *after* it is written: what was said is not to be lost.
-Every fourth kill falls in the middle of a write, when half of the new checkpoint is on disk.
+About every fourth kill falls in the middle of a write, when half of the new checkpoint is on disk. On a fast machine
+a run ends after a few kills, on a slow one after many: runs follow until both kinds have been seen often enough.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def crash_until_done(folder: Path, corpus: Corpus, dice: random.Random) -> dict[
     """Kill one run again and again, until it ends; counts kills, half writes, and steps said to be saved but lost."""
     counts, step = {"kills": 0, "half_writes": 0, "lost": 0}, 0
     while step < RECIPE.steps:
-        was_killed, said = killed(folder, corpus, dice, step, mid_write=counts["kills"] % 4 == 3 and step < 30)
+        was_killed, said = killed(folder, corpus, dice, step, mid_write=step < 30 and dice.random() < 0.25)
         counts["kills"] += was_killed
         counts["half_writes"] += -1 in said and (folder / "training" / "checkpoint.safetensors.partial").exists()
         open_again = RunFolder(folder)  # the lock went with the process
@@ -113,7 +114,7 @@ def main(folder: Path, kills: int) -> dict[str, Any]:
     for _ in straight.moments():
         pass
     reference = final_bytes_of(straight)
-    while total["kills"] < kills:
+    while total["kills"] < kills or total["half_writes"] < kills // 10:
         runs += 1
         for name, count in crash_until_done(folder / str(runs), corpus, dice).items():
             total[name] += count
