@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,7 +44,7 @@ def median_ms(action: Callable[[], object], n_times: int = 20) -> float:
     return statistics.median(times_ms)
 
 
-def main() -> int:
+def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ten_gigabytes.safetensors"
         sparse_file(path)
@@ -61,8 +60,7 @@ def main() -> int:
         print(f"write 11 MB           {median_ms(lambda: write_parameters(small, tensors), 5):8.2f} ms")
         print(f"fingerprint 11 MB     {median_ms(ParameterFile(small).fingerprint, 5):8.2f} ms")
         print(f"check finite 11 MB    {median_ms(ParameterFile(small).check_finite, 5):8.2f} ms")
-    return int(open_ms >= GOAL_MS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
