@@ -48,7 +48,7 @@ def evaluate(
     corpus: Corpus,
     *,
     max_tokens: int | None = None,
-    batch_rows: int = 16,
+    batch_rows: int = 4,
     workers: Workers | None = None,
     bfloat16: bool = False,
 ) -> Evaluation:
