@@ -3,7 +3,7 @@
 #   make book                    install what is missing, open JupyterLab on the first chapter
 #   make book OPEN=no PORT=8899  the same, without a browser window, on that port
 #   make test                    everything that must pass: lint, tests, chapters, widgets, browser
-#   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel
+#   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel, long chapters in Chromium
 #   make bench                   measurements (they assert nothing)
 #   make mutation                break the library bit by bit, and list what neither book nor tests notice
 #   make lint                    ruff and pyright
@@ -79,10 +79,10 @@ test-widgets:
 	else set -x; node --test $$tests; fi
 
 test-browser: $(BIN)/.test
-	$(BIN)/python -m pytest -m browser tests/browser -rs
+	$(BIN)/python -m pytest -m "browser and not slow" tests/browser -rs
 
 test-slow: $(BIN)/.test
-	$(BIN)/python -m pytest -m "slow and not browser" --durations=10 $(SLOW_ARGS)
+	$(BIN)/python -m pytest -m slow --durations=10 -rs $(SLOW_ARGS)
 
 mutation: $(BIN)/.test
 	$(BIN)/python -m tests.mutation_check $(MUTATION_ARGS)

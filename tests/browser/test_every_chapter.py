@@ -9,7 +9,12 @@ from tests.browser.lab import Witness
 
 pytestmark = pytest.mark.browser
 
-CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+TRAINS = ("04_training.ipynb", "05_introspection.ipynb")
+"""They train a model, which takes a minute: `make test-slow`."""
+CHAPTERS = [
+    pytest.param(path.name, marks=pytest.mark.slow if path.name in TRAINS else ())
+    for path in sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+]
 WIDGET, MERMAID = "application/vnd.jupyter.widget-view+json", "text/vnd.mermaid"
 
 
