@@ -191,7 +191,7 @@ def _steer_options(action: argparse.ArgumentParser) -> None:
     add("--max-tokens", type=int, default=100, help="length of each (%(default)s)")
     add("--temperature", type=float, default=0.8, help="how freely to choose (%(default)s)")
     add("--seed", type=int, default=0, help="of the choices; the same for both kinds (%(default)s)")
-    add("--save", metavar="FILE", help="keep the steering as a file, for Steering.from_file")
+    add("--save", metavar="FILE", help="keep the steering as a file, for `llm101 complete --steering FILE`")
 
 
 def steer(options: argparse.Namespace) -> dict[str, Any]:

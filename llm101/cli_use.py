@@ -130,6 +130,7 @@ def complete_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("prompt", help="the beginning of a text, or - for standard input")
     add("--model", default="storyteller", metavar="NAME", help="a known model, a folder or a file (%(default)s)")
+    add("--steering", metavar="FILE", help="steer it, with what `llm101 features steer --save FILE` wrote")
     add("--max-tokens", type=int, default=200, metavar="N", help="stop after so many tokens (%(default)s)")
     add("--temperature", type=float, default=0.8, metavar="T", help="0: always the likeliest token (%(default)s)")
     add("--top-k", type=int, default=0, metavar="K", help="choose among the K likeliest only (0: all)")
@@ -143,7 +144,7 @@ def complete(options: argparse.Namespace) -> dict[str, Any]:
     """Continue a text, token by token; Ctrl-C ends it early."""
     from llm101.library import load
 
-    lm = load(options.model)
+    lm = load(options.model, steering=options.steering)
     prompt = _standard_input() if options.prompt == "-" else options.prompt
     settings = {
         "max_tokens": options.max_tokens,

@@ -4,8 +4,8 @@ It reads a model through the capture points of model.py, which knows nothing of 
 
 Reading order: capture.py (read and replace), logit_lens.py, attention.py, patching.py (what carries an answer);
 residuals.py, sparse_autoencoder.py, autoencoder_training.py, scorecard.py (a language of latents, learned and
-measured); detectors.py, features.py (what a latent means); steering.py, steering_study.py (what it does);
-shipped.py (what comes with the Storyteller).
+measured); detectors.py, features.py (what a latent means); steering.py, steering_study.py, steerable_twin.py (what it
+does); shipped.py (what comes with the Storyteller).
 """
 
 from llm101.interpretability.attention import attention_patterns, induction_scores, offset_scores
@@ -17,6 +17,7 @@ from llm101.interpretability.residuals import residual_rows, sample_ids, text_id
 from llm101.interpretability.scorecard import Scorecard, score
 from llm101.interpretability.shipped import labelled_texts, shipped_autoencoder
 from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, AutoencoderError, SparseAutoencoder
+from llm101.interpretability.steerable_twin import SteerableTwin
 from llm101.interpretability.steering import steered
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "CaptureError",
     "Scorecard",
     "SparseAutoencoder",
+    "SteerableTwin",
     "attention_patterns",
     "capture",
     "hooks",

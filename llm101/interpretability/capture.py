@@ -13,17 +13,19 @@ It knows the names of the model's capture points and nothing of what is found th
     normed                                [batch, seq, d_model]
     logits                                [batch, seq, vocab_size]
 
-Reading order: capture, hooks, then what checks names and token ids.
+Reading order: capture, hooks (hang, for good), twin, then what checks names and token ids.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from llm101.model import CapturePoint, Transformer
 
@@ -93,8 +95,7 @@ def hooks(model: Transformer, functions: Mapping[str, Hook]) -> Iterator[None]:
         ...     bool(lm.model(torch.tensor([[1, 2]])).any())
         False
     """
-    points = [(capture_point(model, name), function) for name, function in functions.items()]
-    handles = [point.register_forward_hook(_hook(function)) for point, function in points]
+    handles = hang(model, functions)
     try:
         yield
     finally:
@@ -102,8 +103,32 @@ def hooks(model: Transformer, functions: Mapping[str, Hook]) -> Iterator[None]:
             handle.remove()
 
 
+def hang(model: Transformer, functions: Mapping[str, Hook]) -> list[RemovableHandle]:
+    """Like hooks, but for good, or until each handle's `remove` is called."""
+    points = [(capture_point(model, name), function) for name, function in functions.items()]
+    return [point.register_forward_hook(_hook(function)) for point, function in points]
+
+
 def _hook(function: Hook) -> Callable[[object, object, Tensor], Tensor | None]:
     return lambda _module, _inputs, output: function(output)
+
+
+def twin(model: Transformer) -> Transformer:
+    """A second model over the same parameters, with capture points of its own: a hook in one is none in the other.
+
+    Example:
+        >>> import llm101
+        >>> lm = llm101.load("storyteller")
+        >>> second = twin(lm.model)
+        >>> with hooks(second, {"logits": lambda logits: logits * 0}):
+        ...     [bool(model(torch.tensor([[1, 2]])).any()) for model in (lm.model, second)]
+        [True, False]
+    """
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    second = copy.deepcopy(model, shared)
+    for _, point in second.capture_points():
+        point._forward_hooks.clear()  # those of the first, if it is watched at the moment
+    return second
 
 
 def capture_point(model: Transformer, name: str) -> CapturePoint:

@@ -22,11 +22,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from llm101.interpretability.capture import CaptureError, Hook, hooks
+from llm101.interpretability.capture import CaptureError, Hook, check_layer, hang, hooks
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
 from llm101.model import Transformer
 from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
-from llm101.strict_json import strict_json
+from llm101.strict_json import shown, strict_json
 
 
 def clamp(sae: SparseAutoencoder, latent: int, strength: float) -> Hook:
@@ -96,6 +96,23 @@ class Steering:
     fingerprint: str
     """Of the model that it was made for."""
 
+    def __post_init__(self) -> None:
+        for name, kind, least, most in (
+            ("layer", int, 0, 2**16),
+            ("latent", int, 0, 2**24),
+            ("strength", float, -1e6, 1e6),
+            ("threshold", float, -1e6, 1e6),
+            ("bias", float, -1e6, 1e6),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, kind)) or not least <= value <= most:
+                raise ValueError(f"{name} must be a number from {least} to {most}, got {shown(value)}")
+        if not isinstance(self.fingerprint, str):
+            raise ValueError(f"fingerprint must be a text, got {shown(self.fingerprint)}")
+        reader, direction = tuple(self.reader.shape), tuple(self.direction.shape)
+        if reader != direction or len(reader) != 1:
+            raise ValueError(f"reader and direction must be d_model numbers each, got shapes {reader} and {direction}")
+
     @classmethod
     def of(cls, sae: SparseAutoencoder, latent: int, strength: float) -> Steering:
         """Cut a latent out of an autoencoder.
@@ -126,17 +143,40 @@ class Steering:
         latent = call * (call > self.threshold)
         return residual + (self.strength - latent)[..., None] * self.direction
 
+    def check_fits(self, model: Transformer, fingerprint: str = "") -> None:
+        """Make sure that it was made for this model.
+
+        Args:
+            model: the model that is about to be steered.
+            fingerprint: that model's, if it is known; else only the shapes are compared.
+
+        Raises:
+            CaptureError: another width, a layer that the model does not have, or another fingerprint.
+        """
+        if len(self.direction) != model.config.d_model:
+            raise CaptureError(
+                f"this steering is for a model of width {len(self.direction)}, and this one has {model.config.d_model}"
+            )
+        check_layer(model, self.layer)
+        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+            raise CaptureError(
+                f"this steering was made for the model {self.fingerprint[:12]}..., and this one is "
+                f"{fingerprint[:12]}...: make one with an autoencoder of this model (llm101 features steer --save)"
+            )
+
     def on(self, model: Transformer) -> AbstractContextManager[None]:
         """While the block runs, the model is steered.
 
         Raises:
             CaptureError: a model of another width, or without that layer.
         """
-        if len(self.direction) != model.config.d_model:
-            raise CaptureError(
-                f"this steering is for a model of width {len(self.direction)}, and this one has {model.config.d_model}"
-            )
+        self.check_fits(model)
         return hooks(model, {self.point: self.hook})
+
+    def keep_on(self, model: Transformer, fingerprint: str = "") -> None:
+        """Steer the model for good: see on, and check_fits."""
+        self.check_fits(model, fingerprint)
+        hang(model, {self.point: self.hook})
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
         """Write it as a small parameter file, to lie beside the model."""
@@ -156,7 +196,11 @@ class Steering:
         try:
             about = strict_json(file.metadata["steering"].encode())
             steering = cls(**about, reader=file.tensor("reader"), direction=file.tensor("direction"))
-        except (KeyError, TypeError, ValueError):
+        except ParameterFileError:
+            raise ParameterFileError(f"{path} holds no steering: it lacks a reader or a direction") from None
+        except KeyError:
             raise ParameterFileError(f"{path} holds no steering: save one with Steering.save") from None
+        except (TypeError, ValueError) as error:
+            raise ParameterFileError(f"{path} holds no steering: {error}") from None
         file.check_finite()
         return steering

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +24,9 @@ from llm101.interpretability.steering_study import (
     write_stories,
 )
 from llm101.library import LanguageModel, load
-from llm101.parameters import ParameterFileError
+from llm101.model import Transformer
+from llm101.model_folder import save_model
+from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
 
 POINT = "layers.1.resid_post"
 
@@ -96,6 +101,73 @@ def test_other_files_are_no_steering(folder: Path, sae: SparseAutoencoder, tmp_p
     for path in (folder / "model.safetensors", tmp_path / "sae.safetensors"):
         with pytest.raises(ParameterFileError, match="holds no steering"):
             Steering.from_file(path)
+
+
+def test_a_steered_model_is_loaded_from_the_file_and_stays_steered(
+    folder: Path, lm: LanguageModel, sae: SparseAutoencoder, tmp_path: Path
+) -> None:
+    path = tmp_path / "loud.safetensors"
+    Steering.of(sae, 7, 40.0).save(path)
+    settings: dict[str, Any] = {"max_tokens": 8, "temperature": 0.7, "seed": 1}
+    with steered(lm.model, sae, 7, 40.0):
+        expected = lm.complete("The cat", **settings).token_ids
+    loud = load(folder, steering=path)
+    assert loud.name == f"{folder.name}, steered by loud"
+    for _ in range(2):
+        assert loud.complete("The cat", **settings).token_ids == expected
+    assert [token.id for token in loud.stream("The cat", **settings)] == expected
+    assert lm.complete("The cat", **settings).token_ids != expected
+
+
+def test_a_steering_of_another_model_is_refused_when_it_is_loaded(
+    folder: Path, sae: SparseAutoencoder, tmp_path: Path
+) -> None:
+    path = tmp_path / "loud.safetensors"
+    for change, words in (
+        ({"fingerprint": "0" * 64}, "made for the model 000000000000..., and this one is"),
+        ({"layer": 3}, "the model has layers 0 to 2, got 3"),
+        ({"reader": torch.ones(9), "direction": torch.ones(9)}, "for a model of width 9, and this one has 16"),
+    ):
+        dataclasses.replace(Steering.of(sae, 7, 40.0), **change).save(path)
+        with pytest.raises(CaptureError, match=words):
+            load(folder, steering=path)
+    Steering.of(sae, 7, 40.0).save(path)
+    lm = load(folder)
+    save_model(tmp_path / "changed", Transformer(lm.model.config).initialise(seed=2), lm.tokenizer)
+    with pytest.raises(CaptureError, match="made for the model"):
+        load(tmp_path / "changed", steering=path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steering": "{"}, "holds no steering: not valid JSON"),
+        ({"layer": -1}, "layer must be a number from 0 to 65536, got -1"),
+        ({"latent": 1.5}, "latent must be a number from 0 to 16777216, got 1.5"),
+        ({"latent": True}, "latent must be a number from 0 to 16777216, got True"),
+        ({"strength": "40"}, "strength must be a number from -1000000.0 to 1000000.0, got '40'"),
+        ({"threshold": 1e999}, "holds no steering"),
+        ({"fingerprint": 7}, "fingerprint must be a text, got 7"),
+        ({"colour": "red"}, "colour"),
+        ({"direction": torch.ones(15)}, r"must be d_model numbers each, got shapes \(16,\) and \(15,\)"),
+        ({"direction": torch.full((16,), torch.nan)}, "'direction' holds NaN or infinity"),
+        ({"reader": None}, "it lacks a reader or a direction"),
+    ],
+)
+def test_a_damaged_steering_is_refused_in_one_line(
+    sae: SparseAutoencoder, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "steering.safetensors"
+    Steering.of(sae, 7, 40.0).save(path)
+    file = ParameterFile(path)
+    about = {**json.loads(file.metadata["steering"]), **change}
+    tensors = {name: about.pop(name, file.tensor(name)) for name in ("reader", "direction")}
+    metadata = {"steering": about.pop("steering", json.dumps(about))}
+    write_parameters(path, {name: tensor for name, tensor in tensors.items() if tensor is not None}, metadata)
+    with pytest.raises(ParameterFileError, match=words) as refusal:
+        Steering.from_file(path)
+    assert "\n" not in str(refusal.value)
+    assert str(path) in str(refusal.value)
 
 
 def test_steering_refuses_latents_and_models_that_do_not_fit(sae: SparseAutoencoder, lm: LanguageModel) -> None:

@@ -1,0 +1,91 @@
+"""A twin writes steered or plain, and the model that it shares its parameters with is never steered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llm101.inference import InferenceEngine
+from llm101.interpretability import SteerableTwin
+from llm101.interpretability.capture import capture, hooks, twin
+from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
+from llm101.interpretability.steering import steered
+from llm101.interpretability.steering_study import Story, loss_of_stories
+from llm101.library import LanguageModel
+from llm101.model import ModelConfig, Transformer
+
+SETTINGS = {"max_tokens": 8, "temperature": 1.0, "seed": 3}
+
+
+def text_ids(model: SteerableTwin, prompt: str = "The cat", **settings: object) -> list[int]:
+    return [token.id for token in model.stream(prompt, **{**SETTINGS, **settings})]
+
+
+def test_it_writes_what_the_steered_model_would(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    engine = InferenceEngine(lm.model, lm.tokenizer, fast=False)
+    with steered(lm.model, sae, 7, 40.0):
+        expected = engine.complete("The cat", top_p=0.95, **SETTINGS).token_ids
+    plain = engine.complete("The cat", top_p=0.95, **SETTINGS).token_ids
+    model = SteerableTwin(lm, sae)
+    assert text_ids(model, latent=7, strength=40.0) == [i for i in expected if i not in engine.end_ids]
+    assert text_ids(model) == [i for i in plain if i not in engine.end_ids]
+    assert expected != plain
+
+
+def test_the_model_itself_is_never_steered_not_even_in_the_middle_of_a_text(
+    lm: LanguageModel, sae: SparseAutoencoder
+) -> None:
+    ids = lm.engine.prompt_ids("The cat")
+    before = capture(lm.model, ids, "logits")["logits"]
+    model = SteerableTwin(lm, sae)
+    texts = [model.stream("The cat", latent=7, strength=s, **SETTINGS) for s in (40.0, -40.0)]
+    together = [[token.id for token in pair] for pair in zip(*texts)]  # two at once, in turns
+    assert len(together) >= 2
+    half_way = model.stream("The cat", latent=7, strength=40.0, **SETTINGS)
+    next(half_way)
+    assert torch.equal(capture(lm.model, ids, "logits")["logits"], before)
+    assert lm.engine.complete("The cat", max_tokens=1, temperature=0).token_ids == [int(before[0, -1].argmax())]
+    for column, strength in enumerate((40.0, -40.0)):
+        alone = text_ids(model, latent=7, strength=strength)
+        assert [pair[column] for pair in together] == alone[: len(together)]
+
+
+def test_a_twin_is_free_of_the_hooks_of_the_other_and_takes_no_memory(lm: LanguageModel) -> None:
+    ids = torch.tensor([[1, 2, 3]])
+    expected = lm.model(ids)
+    with hooks(lm.model, {"layers.0.resid_post": lambda residual: residual * 0}):
+        second = twin(lm.model)
+    torch.testing.assert_close(second(ids), expected)
+    pointers = [{p.data_ptr() for p in model.parameters()} for model in (lm.model, second)]
+    assert pointers[0] == pointers[1]
+    with torch.no_grad():
+        lm.model.model.norm.weight.mul_(2)
+    torch.testing.assert_close(second(ids), lm.model(ids))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_twin_of_any_model_computes_the_same(tied: bool) -> None:
+    config = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=2, qkv_bias=True, tie_embeddings=tied)
+    model = Transformer(config).initialise(seed=0)
+    torch.testing.assert_close(twin(model)(torch.tensor([[1, 2, 3]])), model(torch.tensor([[1, 2, 3]])))
+
+
+def test_loss_is_that_of_the_plain_model(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    model, written = SteerableTwin(lm, sae), lm.tokenizer.encode(" sat on the mat.")
+    expected = loss_of_stories(lm.model, [Story(lm.engine.prompt_ids("The cat"), written, "")])
+    with steered(lm.model, sae, 7, 40.0):
+        assert model.loss_nats("The cat", written) == pytest.approx(expected, rel=1e-5)
+        assert loss_of_stories(lm.model, [Story(lm.engine.prompt_ids("The cat"), written, "")]) > expected + 0.1
+
+
+def test_what_does_not_fit_is_refused_at_once(lm: LanguageModel, sae: SparseAutoencoder, tmp_path: Path) -> None:
+    model = SteerableTwin(lm, sae)
+    with pytest.raises(AutoencoderError, match="latents 0 to 39, got 40"):
+        model.stream("The cat", latent=40, strength=1.0)
+    with pytest.raises(ValueError, match="the prompt is empty"):
+        model.stream("", latent=4, strength=1.0)
+    sae.config = type(sae.config)(d_model=16, d_sae=40, layer=1, k=4, fingerprint="0" * 64)
+    with pytest.raises(AutoencoderError, match="was trained on the model 000000000000"):
+        SteerableTwin(lm, sae)
