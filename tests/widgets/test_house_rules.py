@@ -15,6 +15,7 @@ from llm101_widgets import (
     LayerGrid,
     MergeReplay,
     ParameterMicroscope,
+    SteeringConsole,
     SystemMap,
     TokenizerPlayground,
     TrainingFilm,
@@ -29,7 +30,7 @@ WIDGETS = {
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},
     **{"training_film": TrainingFilm, "training_monitor": TrainingMonitor},
     **{"feature_browser": FeatureBrowser},
-    **{"layer_grid": LayerGrid},
+    **{"layer_grid": LayerGrid, "steering_console": SteeringConsole},
 }
 
 BANNED = (

@@ -12,6 +12,7 @@ protocol that each one's docstring names.
     inference_stepper     InferenceStepper: a text grows token by token; what else it could have been
     feature_browser       FeatureBrowser: the latents of an autoencoder, searched by word
     layer_grid            LayerGrid: numbers by layer and position, each cell with what stands behind it
+    steering_console      SteeringConsole: the same beginning and seed, with and without steering
     training_film         TrainingFilm: a training run that is over, moment by moment
     training_monitor      TrainingMonitor: the curves, speed and samples of a training run as it goes on
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
@@ -25,6 +26,7 @@ from llm101_widgets.inference_stepper import InferenceStepper
 from llm101_widgets.layer_grid import LayerGrid
 from llm101_widgets.merge_replay import MergeReplay
 from llm101_widgets.parameter_microscope import ParameterMicroscope
+from llm101_widgets.steering_console import SteeringConsole
 from llm101_widgets.system_map import SystemMap
 from llm101_widgets.token_playground import TokenizerPlayground
 from llm101_widgets.training_film import TrainingFilm
@@ -38,6 +40,7 @@ __all__ = [
     "LayerGrid",
     "MergeReplay",
     "ParameterMicroscope",
+    "SteeringConsole",
     "SystemMap",
     "TokenizerPlayground",
     "TrainingFilm",

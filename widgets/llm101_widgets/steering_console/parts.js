@@ -1,0 +1,74 @@
+// The parts of the console's page, and how its numbers are written.
+
+import { measure, stretches, textsOf } from "./measure.js";
+
+/** "12 %", "0.3 %": a share, as precisely as it matters. */
+export function percent(share) {
+  const p = 100 * share;
+  return `${p === 0 || p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
+}
+
+/** The rows below a text: [what is measured, of this text, of all that were written like it]. */
+export function readings(one, all) {
+  const nats = ({ loss }) => (Number.isFinite(loss) ? `${loss.toFixed(2)} nats` : "–");
+  const repeated = (measured) => (Number.isFinite(measured.repeated) ? percent(measured.repeated) : "–");
+  const said = all.n ? `in ${all.nSaying} of ${all.n} (${percent(all.nSaying / all.n)})` : "–";
+  return [
+    ["mentions", `${one.nMentions} ×`, said],
+    ["repeated 3-grams", repeated(one), repeated(all)],
+    ["loss per token", nats(one), nats(all)],
+  ];
+}
+
+/** A number within the limits of its field; the old one where the reader typed something else. */
+export function clamp(text, { min, max, old, whole }) {
+  const value = Number(text);
+  if (String(text).trim() === "" || !Number.isFinite(value)) return old;
+  return Math.min(max, Math.max(min, whole ? Math.round(value) : value));
+}
+
+/** What the texts on the page were written with, in one sentence. */
+export function caption({ prompt, seed, temperature, max_tokens }) {
+  const settings = `seed ${seed}, temperature ${temperature}, at most ${max_tokens} tokens`;
+  return `Both go on from “${prompt}” with ${settings}. Loss: in nats, what the plain model makes of them.`;
+}
+
+export function make(tag, className = "", properties = {}, children = []) {
+  const node = document.createElement(tag);
+  if (className) node.className = `llm101-steering-${className}`;
+  Object.assign(node, properties);
+  node.append(...children);
+  return node;
+}
+
+export function field(label, ...inputs) {
+  return make("label", "field", {}, [make("span", "", { textContent: label }), ...inputs]);
+}
+
+export function numberInput(min, max, step) {
+  return make("input", "", { type: "number", min, max, step });
+}
+
+/** One of the two texts with its numbers; `show` fills it. */
+export function makeSide(side) {
+  const heading = make("h4"), text = make("p", "text"), rows = make("tbody");
+  const titles = ["", "this text", "all so far"].map((textContent) => make("th", "", { textContent, scope: "col" }));
+  const table = make("table", "numbers", {}, [make("thead", "", {}, [make("tr", "", {}, titles)]), rows]);
+  const row = ([name, ...cells]) => make("tr", "", {}, [
+    make("th", "", { textContent: name, scope: "row" }), ...cells.map((textContent) => make("td", "", { textContent })),
+  ]); // prettier-ignore
+
+  function show(pair, stories, concept, running) {
+    const { tokens } = pair[side];
+    const cut = stretches(tokens.join(""), concept);
+    const parts = cut.map(([textContent, said]) => make(said ? "mark" : "span", said ? "said" : "", { textContent }));
+    const beginning = make("b", "", { textContent: pair.prompt });
+    text.replaceChildren(beginning, ...parts, ...(running ? [make("span", "caret", { textContent: "▍" })] : []));
+    text.setAttribute("aria-busy", String(running));
+    heading.textContent = side === "plain" ? "As it is" : `Latent ${pair.latent} held at ${pair.strength}`;
+    const all = measure(textsOf(stories, side, pair), concept);
+    rows.replaceChildren(...readings(measure([pair[side]], concept), all).map(row));
+  }
+
+  return { node: make("section", "side", {}, [heading, text, table]), show };
+}

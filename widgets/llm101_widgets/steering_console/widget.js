@@ -1,0 +1,166 @@
+// SteeringConsole: two texts from the same beginning and seed; in one of them a latent is held at a strength.
+//
+// Reads:  prompt concept latent strength max_tokens temperature seed (the reader's), stories (all pairs),
+//         writing (the pair in progress, or what a stop left of it), running ("plain", "steered" or ""),
+//         error latents strongest
+// Writes: the reader's, when one is changed between runs
+// Sends:  the settings and n, to write n pairs; {} to stop
+
+import { SETTINGS, pairOf } from "./measure.js";
+import { caption, clamp, field, make, makeSide, numberInput } from "./parts.js";
+
+const PATIENCE_MS = 1500; // how long to wait for the kernel before saying that we wait
+
+function render({ model, el }) {
+  const end = model.get("strongest"), known = model.get("latents");
+  const option = ([value, textContent]) => make("option", "", { value, textContent });
+  const names = make("select", "", {}, [...known, ["", "another one"]].map(option));
+  const inputs = {
+    prompt: make("textarea", "prompt", { rows: 2, spellcheck: false }),
+    concept: make("input", "concept", { type: "text", spellcheck: false }),
+    latent: numberInput(0, 2147483647, 1),
+    strength: make("input", "", { type: "range", min: -end, max: end, step: end / 40 }),
+    max_tokens: numberInput(1, 1024, 1), temperature: numberInput(0, 2, 0.1), seed: numberInput(0, 4294967295, 1),
+  }; // prettier-ignore
+  inputs.strength.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes the arrow keys otherwise
+  const said = make("output"), go = make("button", "go", { type: "submit" });
+  const next = make("button", "", { type: "button", textContent: "↻ Next seed" });
+  const ten = make("button", "", { type: "button", textContent: "Write 10" });
+  const form = make("form", "", {}, [
+    field("Type a beginning, and press Enter", inputs.prompt),
+    make("div", "settings", {}, [
+      field("Latent", names), field("Number", inputs.latent), field("Held at", inputs.strength, said),
+    ]),
+    make("div", "settings", {}, [
+      go, next, ten, field("Most tokens", inputs.max_tokens), field("Temperature", inputs.temperature),
+      field("Seed", inputs.seed), field("Count mentions of", inputs.concept),
+    ]),
+  ]); // prettier-ignore
+  const sides = { plain: makeSide("plain"), steered: makeSide("steered") };
+  const columns = make("div", "columns", {}, [sides.plain.node, sides.steered.node]);
+  const about = make("p", "about"), status = make("p", "status"), error = make("p", "error");
+  status.setAttribute("role", "status");
+  error.setAttribute("role", "alert");
+  const root = make("section", "root", {}, [form, error, columns, about, status]);
+  root.setAttribute("aria-label", "Steering console");
+  el.append(root);
+
+  let strength = model.get("strength"); // what the slider stands for; its own steps need not meet it
+  let waiting = 0; // the timer of a request that the kernel has not answered
+
+  /** All settings as they stand on the page, each within the limits of its field. */
+  function typed() {
+    const number = (name) => {
+      const { min, max, step } = inputs[name];
+      return clamp(inputs[name].value, { min: +min, max: +max, old: model.get(name), whole: step === "1" });
+    };
+    const numbers = ["latent", "max_tokens", "temperature", "seed"].map((name) => [name, number(name)]);
+    return { ...Object.fromEntries(numbers), prompt: inputs.prompt.value, concept: inputs.concept.value, strength };
+  }
+
+  function showSetting(name) {
+    inputs[name].value = model.get(name);
+    if (name === "strength") strength = model.get(name);
+    showChoice();
+  }
+
+  /** What follows from the settings: names, the slider's number, and which pair the texts are. */
+  function showChoice() {
+    const now = typed();
+    names.value = known.some(([id]) => id === now.latent) ? now.latent : "";
+    said.textContent = strength === 0 ? "0: removed" : String(Math.round(10 * strength) / 10);
+    showTexts();
+  }
+
+  function showTexts() {
+    const now = typed(), stories = model.get("stories"), running = model.get("running"), writing = model.get("writing");
+    const pair = "plain" in writing ? writing : (pairOf(stories, now) ?? stories.at(-1));
+    columns.hidden = about.hidden = !pair;
+    if (!pair) return;
+    for (const [side, { show }] of Object.entries(sides)) show(pair, stories, now.concept, running === side);
+    const same = running || SETTINGS.every((name) => pair[name] === now[name]);
+    about.textContent = caption(pair) + (same ? "" : " Your settings are others by now: press Write.");
+  }
+
+  function showState() {
+    const running = model.get("running");
+    clearTimeout(waiting);
+    waiting = 0;
+    go.textContent = running ? "■ Stop" : "▶ Write";
+    next.disabled = ten.disabled = Boolean(running);
+    error.textContent = model.get("error");
+    status.textContent = running ? "Writing, on this machine …" : "";
+    showTexts();
+  }
+
+  function save() {
+    showChoice();
+    if (model.get("running")) return; // a run in its thread must be the only one to change the state
+    for (const [name, value] of Object.entries(typed())) model.set(name, value);
+    model.save_changes();
+  }
+
+  /** Write n pairs; a single one that was written before is only shown. */
+  function run(n) {
+    if (model.get("running") || waiting) return;
+    const now = typed();
+    if (!now.prompt.trim()) {
+      error.textContent = "Type a beginning first, such as “Once upon a time”.";
+      return;
+    }
+    error.textContent = "";
+    if (n === 1 && pairOf(model.get("stories"), now)) {
+      if ("plain" in model.get("writing")) model.set("writing", {}); // what a stop left
+      save();
+      status.textContent = "Written before with these settings; the same seed would write the same again.";
+      return;
+    }
+    model.send({ ...now, n });
+    waiting = setTimeout(() => {
+      status.textContent = "Waiting for the kernel: it is busy with a cell, or not there (then run this cell first).";
+      waiting = 0;
+    }, PATIENCE_MS);
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (model.get("running")) model.send({});
+    else run(1);
+  });
+  inputs.prompt.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    run(1);
+  });
+  next.addEventListener("click", () => {
+    inputs.seed.value = (typed().seed + 1) % 4294967296;
+    run(1);
+  });
+  ten.addEventListener("click", () => run(10));
+  names.addEventListener("change", () => {
+    if (names.value) inputs.latent.value = names.value;
+    else inputs.latent.focus();
+    save();
+  });
+  inputs.strength.addEventListener("input", () => {
+    strength = Number(inputs.strength.value);
+    showChoice();
+  });
+  inputs.strength.addEventListener("change", () => {
+    save();
+    if (model.get("stories").length) run(1); // the plain text is there already
+  });
+  inputs.concept.addEventListener("input", showTexts);
+  for (const [name, input] of Object.entries(inputs)) {
+    if (name !== "strength") input.addEventListener("change", save);
+    model.on(`change:${name}`, () => showSetting(name));
+  }
+  for (const name of ["running", "error"]) model.on(`change:${name}`, showState);
+  for (const name of ["stories", "writing"]) model.on(`change:${name}`, showTexts);
+  for (const name of Object.keys(inputs)) inputs[name].value = model.get(name);
+  showChoice();
+  showState();
+  return () => clearTimeout(waiting);
+}
+
+export default { render };
