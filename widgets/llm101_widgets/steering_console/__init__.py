@@ -24,8 +24,8 @@ class SteeringConsole(anywidget.AnyWidget):
     _esm = read_modules("steering_console/measure.js", "steering_console/parts.js", "steering_console/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: concept is words with commas between them; a latent is held at strength
-    prompt, concept, strength = t.Unicode().tag(sync=True), t.Unicode().tag(sync=True), t.TraitType(0.0).tag(sync=True)
-    max_tokens, temperature, seed, latent = (t.TraitType(x).tag(sync=True) for x in (1, 0.0, 0, 0))
+    prompt, concept, strength = t.Unicode().tag(sync=True), t.Unicode().tag(sync=True), t.Any(0.0).tag(sync=True)
+    max_tokens, temperature, seed, latent = (t.Any(x).tag(sync=True) for x in (1, 0.0, 0, 0))
     # the page reads: all pairs so far, the one in progress and its side, latents with their names, the slider's end
     stories, writing, running = t.List().tag(sync=True), t.Dict().tag(sync=True), t.Unicode().tag(sync=True)
     error, latents, strongest = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Float().tag(sync=True)
@@ -59,8 +59,8 @@ class SteeringConsole(anywidget.AnyWidget):
                 self._stop.clear()
                 for name, value in {"error": "", **settings}.items():
                     setattr(self, name, value)
-                for seed in range(self.seed, self.seed + n):
-                    self.seed = seed
+                for more in range(n):
+                    self.seed += min(1, more)  # one seed after the other
                     self._write({name: getattr(self, name) for name in SETTINGS})
             finally:
                 self.running = ""

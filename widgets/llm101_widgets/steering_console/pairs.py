@@ -5,7 +5,7 @@ Reading order: SETTINGS, write_pair, write; then what a console is given, checke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from math import inf
 from threading import Lock
@@ -24,7 +24,7 @@ Pair = dict[str, Any]
 """What it was written with, by SETTINGS, and for each of "plain" and "steered": tokens, their texts, and loss_nats."""
 
 
-def write_pair(model: Any, settings: Mapping[str, Any], before: Sequence[Pair]) -> Iterator[tuple[str, Pair]]:
+def write_pair(model: Any, settings: Mapping[str, Any], before: Sequence[Pair]) -> Generator[tuple[str, Pair]]:
     """Both texts as they grow: which of them is being written, and the pair so far. The last pair is whole.
 
     Args:
@@ -44,7 +44,7 @@ def write_pair(model: Any, settings: Mapping[str, Any], before: Sequence[Pair]) 
                 yield side, pair
 
 
-def write(model: Any, settings: Mapping[str, Any], latent: int | None) -> Iterator[dict[str, Any]]:
+def write(model: Any, settings: Mapping[str, Any], latent: int | None) -> Generator[dict[str, Any]]:
     """One text as it grows: its tokens, and at last also loss_nats per token (None where there are no tokens)."""
     tokens: list[str] = []
     ids: list[int] = []

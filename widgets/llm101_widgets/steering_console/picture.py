@@ -28,7 +28,7 @@ def as_svg(story: Mapping[str, Any], concept: str) -> str:
         >>> as_svg({"prompt": "<A>", "latent": 7, "strength": 9, **texts}, "sea").count("underline")
         1
     """
-    columns = [textwrap.wrap(text_of(story, side), LETTERS) for side in ("plain", "steered")]
+    columns = [_lines(text_of(story, side)) for side in ("plain", "steered")]
     parts = []
     for x, title, column in zip((0, WIDTH), ("as it is", held(story)), columns):
         parts.append(f'<text x="{x}" y="14" font-weight="bold">{plain(title)}</text>')
@@ -71,6 +71,10 @@ def mentions(text: str, concept: str) -> list[tuple[int, int]]:
     words = [re.escape(word.strip()) for word in concept.split(",") if word.strip()]
     pattern = rf"(?<!\w)(?:{'|'.join(words)})\w*"
     return [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)] if words else []
+
+
+def _lines(text: str) -> list[str]:
+    return [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, LETTERS) or [""]]
 
 
 def _marked(line: str, concept: str) -> str:
