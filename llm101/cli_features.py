@@ -128,6 +128,8 @@ def look(options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--latent and --search need the record that comes with the Storyteller's own autoencoder")
     if options.search is not None:
         found = features.search(options.search)[: options.top]
+        if not found:
+            raise ValueError(f"no latent has to do with {options.search!r}: try the beginning of another word")
     elif sae.check_latent(options.latent) not in features.by_id:
         raise AutoencoderError(f"latent {options.latent} was active on none of the recorded texts")
     else:
@@ -144,7 +146,9 @@ def _look_at_text(
     from llm101.interpretability.capture import capture
 
     ids = lm.tokenizer.encode(options.text)
-    residual = capture(lm.model, [*lm.engine.start_ids, *ids] if ids else [], sae.config.point)[sae.config.point]
+    if not ids:
+        raise ValueError("the text has no tokens: give it a few words")
+    residual = capture(lm.model, [*lm.engine.start_ids, *ids], sae.config.point)[sae.config.point]
     best = sae.encode(residual[0, len(lm.engine.start_ids) :]).topk(min(options.top, sae.config.d_sae))
     words = {latent.id: latent.words for latent in features.latents} if features else {}
     tokens = [
@@ -204,6 +208,8 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
     for name in ("stories", "max_tokens"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+    if not options.concept.strip():
+        raise ValueError("--concept is empty: say which word to count")
     lm, sae = _model_and_autoencoder(options)
     steering = _steering(sae, options)
     result: dict[str, Any] = {"latent": steering.latent, "strength": steering.strength, "point": steering.point}
@@ -216,7 +222,7 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
                 temperature=options.temperature,
                 seed=options.seed,
             )
-        measured = outcome(lm, stories, re.escape(options.concept))
+        measured = outcome(lm, stories, rf"(?<!\w){re.escape(options.concept)}")  # "rain" is not in "train"
         result[kind] = {"texts": [story.text for story in stories], **vars(measured)}
         if not options.json:
             print(f"{kind}: {options.prompt}{stories[0].text}")

@@ -1,13 +1,9 @@
-"""Detectors and the files that come with the Storyteller; the command line over both."""
+"""Detectors and the files that come with the Storyteller."""
 
 from __future__ import annotations
 
-import json
-
-import pytest
 import torch
 
-from llm101.cli import main
 from llm101.interpretability.capture import capture
 from llm101.interpretability.detectors import best_column, halves, judge, linear_probe, strongest_per_text
 from llm101.interpretability.residuals import text_ids
@@ -76,26 +72,3 @@ def test_the_labels_are_the_names_in_the_stories() -> None:
     assert {text.landmark for text in texts} == {*LANDMARKS, None}
     assert len(set(prompts())) == 200
     assert not any("bridge" in prompt.lower() for prompt in prompts())
-
-
-def test_the_commands_print_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["features", "look", "a big dog", "--json"]) == 0
-    tokens = json.loads(capsys.readouterr().out)["tokens"]
-    assert [token["text"] for token in tokens] == ["a", " big", " dog"]
-    assert "dog" in tokens[2]["latents"][0]["words"]
-    assert main(["features", "steer", "One day", "--max-tokens", "5", "--strength", "0", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"latent", "strength", "point", "plain", "steered"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["look", ""], "the text has no tokens"),
-        (["look", "--latent", "3840"], "this autoencoder has latents 0 to 3839, got 3840"),
-        (["steer", "One day", "--latent", "5"], "say how strongly"),
-        (["steer", "One day", "--stories", "0"], "--stories must be at least 1, got 0"),
-    ],
-)
-def test_mistakes_get_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["features", *arguments]) == 1
-    assert says in capsys.readouterr().err
