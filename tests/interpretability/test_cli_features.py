@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,18 @@ from typing import Any
 import pytest
 
 from llm101.cli import main
+from llm101.interpretability import shipped
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.steering_study import Story
 
 Output = pytest.CaptureFixture[str]
+read_once = functools.cache(shipped.shipped_features)
+
+
+@pytest.fixture(autouse=True)
+def features_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the record takes longer than all else."""
+    monkeypatch.setattr(shipped, "shipped_features", read_once)
 
 
 def json_of(capsys: Output, *arguments: str) -> Any:
