@@ -2,23 +2,29 @@
 
 A detector is chosen on one set of texts and judged on another. It knows tables of numbers, one row per text.
 
-Reading order: strongest_per_text (the tables), best_column and linear_probe (chosen), judge (judged).
+Reading order: strongest_per_text (the tables), best_column and linear_probe (chosen), judge (judged), then
+found_on_one_half, which does both, and detectors_of_words for concepts that nobody planted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from llm101.interpretability.capture import capture
-from llm101.interpretability.residuals import padded_batches
+from llm101.interpretability.residuals import padded_batches, text_ids
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
 from llm101.model import Transformer
 from llm101.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from llm101.library import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -68,19 +74,18 @@ def strongest_per_text(
     latents = torch.zeros(len(ids), sae.config.d_sae)
     strongest = torch.zeros(len(ids), 2 * config.n_layers * config.d_mlp)
     mean = torch.zeros(len(ids), config.d_model)
-    for batch in padded_batches(ids):
+    for batch in padded_batches(ids, batch_tokens=1024):  # every neuron of every token at once takes memory
         seen = capture(model, batch.token_ids, point, *neurons)
         counts = batch.is_token.clone()
         counts[:, 0] = False
         if hidden is not None:
             for row, text in enumerate(batch.texts):
-                counts[row, : len(hidden[text])] &= ~torch.tensor(hidden[text])
+                counts[row, : len(hidden[text])] &= ~torch.tensor(hidden[text], dtype=torch.bool)
         ignored = ~counts[..., None]
-        hidden_layers = torch.cat([seen[name] for name in neurons], dim=-1)
         latents[batch.texts] = sae.encode(seen[point]).masked_fill(ignored, 0).amax(dim=1)
-        up = hidden_layers.masked_fill(ignored, -torch.inf).amax(dim=1)
-        down = -hidden_layers.masked_fill(ignored, torch.inf).amin(dim=1)
-        strongest[batch.texts] = torch.cat((up, down), dim=-1)
+        up = [seen[name].masked_fill(ignored, -torch.inf).amax(dim=1) for name in neurons]
+        down = [-seen[name].masked_fill(ignored, torch.inf).amin(dim=1) for name in neurons]
+        strongest[batch.texts] = torch.cat((*up, *down), dim=-1)
         mean[batch.texts] = seen[point].masked_fill(ignored, 0).sum(dim=1) / counts.sum(dim=1, keepdim=True)
     return Strengths(latents, strongest, mean)
 
@@ -164,3 +169,75 @@ def halves(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Row numbers of two random halves: one to choose on, one to judge on."""
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return order[: n // 2].sort().values, order[n // 2 :].sort().values
+
+
+@dataclass(frozen=True)
+class Found:
+    """A detector chosen on one half of the texts, and how well it does on the other."""
+
+    column: int
+    """Which latent, or which neuron."""
+    threshold: float
+    """A text is reported if its number lies above this."""
+    judgement: Judgement
+
+
+def found_on_one_half(table: Tensor, wanted: Tensor, seed: int = 0) -> Found:
+    """Choose the best column on a random half of the rows, and judge it on the other half.
+
+    Args:
+        table: [n_texts, n_columns].
+        wanted: [n_texts] of booleans, some True in each half.
+        seed: of the halves.
+    """
+    chosen_on, judged_on = halves(len(table), seed)
+    column, threshold = best_column(table[chosen_on], wanted[chosen_on])
+    return Found(column, threshold, judge(table[judged_on, column] > threshold, wanted[judged_on]))
+
+
+UNPLANTED = {
+    "rain": r"\b(rain\w*|storm\w*|umbrellas?)\b",
+    "dogs": r"\b(dogs?|doggy|pupp(y|ies))\b",
+    "crying": r"\b(cry|cries|cried|crying|tears|sobb\w*|wept)\b",
+    "speech": r'["“”]',
+}
+"""Concepts that nobody put into the training text on purpose, each with the words that give it away."""
+
+
+def sentences(text: str) -> list[str]:
+    """A text cut after each full stop, exclamation mark and question mark.
+
+    Example:
+        >>> sentences('"Run!" said Tom. They ran.')
+        ['"Run!"', 'said Tom.', 'They ran.']
+    """
+    return [found.strip() for found in re.findall(r"[^.!?]+[.!?]*[\"”]?", text) if found.strip()]
+
+
+def detectors_of_words(
+    lm: LanguageModel,
+    sae: SparseAutoencoder,
+    texts: Sequence[str],
+    concepts: Mapping[str, str] = UNPLANTED,
+    *,
+    n_sentences: int = 1500,
+    seed: int = 0,
+) -> dict[str, Found]:
+    """For each concept the latent that best tells the sentences that hold its words from those that do not.
+
+    The label is a crude one: a sentence may well be about rain without the word, and what the latent then reports
+    counts against it.
+
+    Args:
+        texts: whole texts; `n_sentences` of their sentences are drawn, and each is read by itself.
+        concepts: for each a regular expression, looked for without regard to case.
+    """
+    everything = list(dict.fromkeys(sentence for text in texts for sentence in sentences(text)))
+    order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(seed))[:n_sentences]
+    drawn = [everything[i] for i in order.tolist()]
+    latents = strongest_per_text(lm.model, sae, text_ids(lm, drawn)).latents
+    found = {}
+    for concept, words in concepts.items():
+        wanted = torch.tensor([re.search(words, sentence, re.IGNORECASE) is not None for sentence in drawn])
+        found[concept] = found_on_one_half(latents, wanted, seed)
+    return found
