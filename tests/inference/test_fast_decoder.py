@@ -188,3 +188,16 @@ def test_widening_halves_is_exact_for_all_65536_bit_patterns():
     finite = np.isfinite(numbers[0])
     assert kernels.n_unequal(bits[:, finite], numbers[:, finite]) == 0
     assert kernels.n_unequal(bits[:, finite], numbers[:, finite] + 1e-3) > 0
+
+
+@pytest.mark.parametrize("n_in", [8, 12, 63, 256])
+@pytest.mark.parametrize("n_out", [1, 7, 8, 9, 19, 64])
+def test_a_matrix_of_any_shape_times_a_vector_is_numpys(n_out, n_in):
+    random = np.random.default_rng(n_out * n_in)
+    halves = random.standard_normal((n_out, n_in)).astype(np.float16)
+    x = random.standard_normal(n_in).astype(np.float32)
+    for w in (halves.view(np.uint16), halves.astype(np.float32)):
+        out = np.full(n_out + 8, 7, np.float32)
+        kernels.products(w, x, out[:n_out])
+        np.testing.assert_allclose(out[:n_out], halves.astype(np.float64) @ x, rtol=0, atol=1e-4)
+        assert (out[n_out:] == 7).all()  # eight rows at a time write no further than the rows there are
