@@ -81,7 +81,7 @@ def test_a_pair_is_written_steered_otherwise_and_stopped(lab: Lab, open_notebook
     expect(texts.nth(0)).to_have_text(re.compile("^slowly s1 s1"))
     expect_python(notebook, "[len(console.stories), console.writing['steered']['tokens']]", [3, []])
 
-    root.get_by_label("Latent").select_option("8")
+    root.get_by_role("combobox").press("ArrowDown")
     root.get_by_label("Most tokens").fill("4")
     prompt.fill("Once")
     prompt.press("Enter")
