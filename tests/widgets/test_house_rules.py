@@ -80,3 +80,10 @@ def test_a_widget_styles_only_itself_follows_the_theme_and_shows_the_focus(widge
     assert ":focus-visible" in css
     if "animation:" in css or "transition:" in css:
         assert "prefers-reduced-motion" in css
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_jupyterlab_leaves_the_arrow_keys_to_sliders_and_lists(widget: str) -> None:
+    javascript = str(WIDGETS[widget]._esm)
+    if 'type: "range"' in javascript or 'make("select"' in javascript:
+        assert "dataset.lmSuppressShortcuts" in javascript

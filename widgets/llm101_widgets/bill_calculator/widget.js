@@ -94,6 +94,9 @@ function render({ model, el }) {
     input.addEventListener("input", () => change({ [name]: read(input.valueAsNumber) }));
     return { name, input, shown, field: field(label, input, shown) };
   });
+  for (const one of [choice, share, ...sliders.map(({ input }) => input)]) {
+    one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
+  }
   const again = make("button", "", { type: "button", textContent: "Back to the start" });
   const body = make("tbody"), summary = make("p", "summary", { role: "status" });
   const [parameters, tokens, count] = sliders.map((slider) => slider.field);

@@ -78,6 +78,7 @@ function legend() {
 function render({ model, el }) {
   const prompt = make("textarea", "llm101-console-prompt", { rows: 2, spellcheck: false });
   const temperature = make("input", "", { type: "range", min: 0, max: 2, step: 0.1 });
+  temperature.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const temperatureText = make("output", "");
   const maxTokens = make("input", "", { type: "number", min: 1, max: 4096, step: 1 });
   const seed = make("input", "", { type: "number", min: 0, max: 4294967295, step: 1 });

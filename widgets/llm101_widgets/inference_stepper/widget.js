@@ -22,6 +22,7 @@ const KNOBS = [
 function makeKnobs(onInput, onChange) {
   const all = KNOBS.map(([name, label, limits, say]) => {
     const input = make("input", "", { type: "range", ...limits, ariaLabel: label }), said = make("span", "said");
+    input.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
     const field = make("label", "knob", {}, [make("span", "", { textContent: label }), said, input]);
     const tell = () => (said.textContent = input.ariaValueText = say(Number(input.value)));
     input.addEventListener("input", () => (tell(), onInput()));

@@ -99,6 +99,7 @@ function render({ model, el }) {
   const buttons = ["⏮ Bytes", "◀ Change", "Change ▶", "⏭ All merges", "▶ Play"].map((textContent) =>
     make("button", "", { type: "button", textContent }));
   const slider = make("input", "slider", { type: "range", min: 0, step: 1, ariaLabel: "Changes of this text" });
+  slider.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const exact = make("input", "", { type: "number", min: 0, max: merges.length, step: 1 });
   const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
   const near = make("ol", "near");

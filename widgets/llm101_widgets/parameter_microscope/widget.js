@@ -82,6 +82,7 @@ function render({ model, el }) {
   const [about, parts, legend, value, origin, working, changes] = names.map((name) => make("p", name, live(name)));
   const [strip, bits] = [make("div", "strip", { ariaHidden: "true" }), make("div", "bits")]; // the list says the same
   const list = make("select", "list", { size: 12, ariaLabel: "Tensors of the file" });
+  list.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const map = make("canvas", "map", { tabIndex: 0, role: "application", onpointerdown: pick, onpointermove: pick });
   const small = make("canvas", "small", { ariaHidden: "true", onpointerdown: pick, onpointermove: pick });
   const undo = make("button", "undo", { type: "button", textContent: "Undo all" });
@@ -242,9 +243,7 @@ function render({ model, el }) {
   for (const name of ["index", "view", "changed"]) model.on(`change:${name}`, () => [showMap(), showNumber()]);
   const resized = new ResizeObserver(showMap); // it also draws the first time
   resized.observe(map.parentElement);
-  showFile();
-  showTensor();
-  showNumber();
+  for (const show of [showFile, showTensor, showNumber]) show();
   return () => resized.disconnect();
 }
 export default { render };

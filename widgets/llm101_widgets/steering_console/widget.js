@@ -22,7 +22,9 @@ function render({ model, el }) {
     strength: make("input", "", { type: "range", min: -end, max: end, step: end / 40 }),
     max_tokens: numberInput(1, 1024, 1), temperature: numberInput(0, 2, 0.1), seed: numberInput(0, 4294967295, 1),
   }; // prettier-ignore
-  for (const one of [names, inputs.strength]) one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys
+  for (const one of [names, inputs.strength]) {
+    one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
+  }
   const said = make("output"), go = make("button", "go", { type: "submit" });
   const next = make("button", "", { type: "button", textContent: "↻ Next seed" });
   const ten = make("button", "", { type: "button", textContent: "Write 10" });

@@ -49,6 +49,7 @@ function render({ model, el }) {
   const play = make("button", c("play"), { type: "button" });
   const slider = make("input", c("slider"), { type: "range", min: 0, max: last, step: 1 });
   slider.ariaLabel = "Moment of the training";
+  slider.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const status = make("p", c("status"), { role: "status" });
   const samples = make("div", c("samples")), alike = make("dl", c("alike"));
   const marker = drawing("line", { y1: 0, y2: HEIGHT, class: c("marker") });
