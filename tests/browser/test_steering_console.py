@@ -72,14 +72,18 @@ def test_a_pair_is_written_steered_otherwise_and_stopped(lab: Lab, open_notebook
     expect(root.locator("td").nth(1)).to_have_text("in 0 of 2 (0 %)")
     expect_python(notebook, "[console.seed, round(console.strength, 3), console.stories[-1]['seed']]", [1, 4.2, 1])
 
+    root.get_by_role("button", name="Write 10").click()
+    expect_python(notebook, "[pair['seed'] for pair in console.stories]", [0, 0, *range(1, 12)])
+    expect(root.locator("td").nth(1)).to_have_text("in 0 of 12 (0 %)")
+
     root.get_by_label("Most tokens").fill("400")
     prompt.fill("slowly")
     prompt.press("Enter")
-    expect(texts.nth(0)).to_have_text(re.compile("^slowly s1 s1"))
+    expect(texts.nth(0)).to_have_text(re.compile("^slowly s11 s11"))
     root.get_by_role("button", name="Stop").click()
     expect(root.get_by_role("button", name="▶ Write")).to_be_visible()
-    expect(texts.nth(0)).to_have_text(re.compile("^slowly s1 s1"))
-    expect_python(notebook, "[len(console.stories), console.writing['steered']['tokens']]", [3, []])
+    expect(texts.nth(0)).to_have_text(re.compile("^slowly s11 s11"))
+    expect_python(notebook, "[len(console.stories), console.writing['steered']['tokens']]", [13, []])
 
     root.get_by_role("combobox").press("ArrowDown")
     root.get_by_label("Most tokens").fill("4")

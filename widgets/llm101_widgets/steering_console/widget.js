@@ -134,11 +134,12 @@ function render({ model, el }) {
     event.preventDefault();
     run(1);
   });
-  next.addEventListener("click", () => {
-    inputs.seed.value = (typed().seed + 1) % 4294967296;
-    run(1);
+  const nextSeed = () => (inputs.seed.value = (typed().seed + 1) % 4294967296);
+  next.addEventListener("click", () => (nextSeed(), run(1)));
+  ten.addEventListener("click", () => {
+    if (pairOf(model.get("stories"), typed())) nextSeed();
+    run(10);
   });
-  ten.addEventListener("click", () => run(10));
   names.addEventListener("change", () => {
     if (names.value) inputs.latent.value = names.value;
     else inputs.latent.focus();
