@@ -71,10 +71,11 @@ class FastDecoder:
     def refresh(self) -> None:
         """Look at the model and its parameters as they are now."""
         model = self._model
-        self._is_plain = kernels is not None and _is_plain(model)
+        modules = list(model.modules())
+        self._is_plain = kernels is not None and all(map(_is_plain, modules))
         if not self._is_plain:
             return
-        self._hooks = [d for m in model.modules() for d in (m._forward_hooks, m._forward_pre_hooks)]
+        self._hooks = [hooks for m in modules for hooks in (m._forward_hooks, m._forward_pre_hooks)]
         config, decoder = model.config, model.model
         self._cos, self._sin = decoder.cos.numpy(), decoder.sin.numpy()
         self._d_head = config.d_head
@@ -203,10 +204,10 @@ class FastDecoder:
         return kernels.project(head, kernels.rms_norm(x, self._final_norm, eps))
 
 
-def _is_plain(model: Transformer) -> bool:
-    parameters = list(model.parameters())
-    return {type(m) for m in model.modules()} <= PLAIN_MODULES and all(
-        p.dtype == torch.float32 and p.device.type == "cpu" and p.is_contiguous() for p in parameters
+def _is_plain(module: nn.Module) -> bool:
+    return type(module) in PLAIN_MODULES and all(
+        p is None or (p.dtype == torch.float32 and p.device.type == "cpu" and p.is_contiguous())
+        for p in module._parameters.values()
     )
 
 

@@ -48,8 +48,8 @@ class KVCache:
         self.config, self._length = config, 0
         capacity = min(FIRST_CAPACITY, config.context_length)
         shape = (config.n_layers, batch, config.n_kv_heads, capacity, config.d_head)
-        self.keys = torch.zeros(shape, dtype=dtype, device=device)
-        self.values = torch.zeros_like(self.keys)
+        self.keys = torch.empty(shape, dtype=dtype, device=device)
+        self.values = torch.empty_like(self.keys)
 
     @property
     def length(self) -> int:
@@ -120,6 +120,7 @@ class KVCache:
 
 def _grown(tensor: Tensor, capacity: int, length: int) -> Tensor:
     n_layers, batch, n_kv_heads, _, d_head = tensor.shape
-    grown = tensor.new_zeros(n_layers, batch, n_kv_heads, capacity, d_head)
-    grown[:, :, :, :length] = tensor[:, :, :, :length]
+    grown = tensor.new_empty(n_layers, batch, n_kv_heads, capacity, d_head)
+    for new, old in zip(grown, tensor):  # layer by layer: a large piece torch would share out, and wait for a busy core
+        new[:, :, :length] = old[:, :, :length]
     return grown

@@ -84,20 +84,19 @@ def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tens
         >>> next_token_probabilities(logits, SamplingSettings(temperature=0))
         tensor([1., 0., 0., 0.])
     """
-    rows = [_probabilities(row, settings) for row in _scores(logits).reshape(-1, logits.shape[-1])]
+    rows = [_probabilities(row, settings) for row in scores_of(logits).reshape(-1, logits.shape[-1])]
     return torch.from_numpy(np.stack(rows)).reshape(logits.shape)
 
 
-def log_probabilities(logits: Tensor) -> np.ndarray:
-    """Natural logarithms of the model's own probabilities (temperature 1, no cuts), [vocab_size]."""
-    scores = _scores(logits)
-    shifted = scores - scores.max()
-    return shifted - np.log(np.exp(shifted).sum())
-
-
-def _scores(logits: Tensor) -> np.ndarray:
+def scores_of(logits: Tensor) -> np.ndarray:
     """The logits for numpy, whose calls are quicker than torch's: for one row of numbers that is what counts."""
     return logits.detach().float().cpu().numpy()
+
+
+def log_of_total(scores: np.ndarray) -> float:
+    """log(sum(exp(scores))): a score less this is the natural logarithm of the model's own probability."""
+    highest = scores.max()
+    return float(highest) + math.log(np.exp(scores - highest).sum())
 
 
 def _probabilities(scores: np.ndarray, settings: SamplingSettings) -> np.ndarray:
@@ -107,7 +106,8 @@ def _probabilities(scores: np.ndarray, settings: SamplingSettings) -> np.ndarray
         return (np.arange(len(scores)) == likeliest).astype(np.float32)
     # Subtracting the highest first keeps a tiny temperature from overflowing.
     shifted = (scores - scores[likeliest]) / np.float32(max(settings.temperature, 1e-30))
-    probabilities = _kept(np.exp(shifted), 0.0)
+    probabilities = np.exp(shifted)
+    probabilities /= probabilities.sum()
     if 0 < settings.top_k < len(scores):
         probabilities = _kept(probabilities, np.partition(probabilities, -settings.top_k)[-settings.top_k])
     if settings.top_p < 1:
@@ -164,13 +164,13 @@ class Sampler:
         else:
             self._generator.manual_seed(settings.seed)
 
-    def next_id(self, logits: Tensor) -> int:
+    def next_id(self, logits: Tensor | np.ndarray) -> int:
         """The id of the token taken, given logits [vocab_size].
 
         One uniform number is drawn per token and looked up in the running sum of the probabilities
         (inverse transform sampling), so that a last-bit difference in the logits does not change the text.
         """
-        scores = _scores(logits)
+        scores = logits if isinstance(logits, np.ndarray) else scores_of(logits)
         if self.settings.temperature == 0:
             return _likeliest(scores)
         running_sum = _probabilities(scores, self.settings).cumsum(dtype=np.float64)

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from llm101.inference.completion import Alternative, CompletionToken, Rules, ShownText, StopReason
-from llm101.inference.sampling import Sampler, log_probabilities
+from llm101.inference.sampling import Sampler, log_of_total, scores_of
 
 if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer
@@ -33,17 +33,17 @@ class Writer:
             logits: [vocab_size], the model's scores for it.
             room: how many more tokens the context holds, this one included.
         """
-        logits = logits[: self._tokenizer.vocab_size]  # some models pad their vocabulary
-        token_id = self._sampler.next_id(logits)
+        scores = scores_of(logits)[: self._tokenizer.vocab_size]  # some models pad their vocabulary
+        token_id = self._sampler.next_id(scores)
         self._n_made += 1
         over = self._is_over(token_id, room)
         text = self._shown.add(b"" if over == "end" else self._tokenizer.token_bytes(token_id), last=over is not None)
-        logprobs = log_probabilities(logits)
+        total = log_of_total(scores)
         return CompletionToken(
             id=token_id,
             text=text,
-            logprob=float(logprobs[token_id]),
-            alternatives=self._alternatives(logprobs) if self._rules.n_alternatives else [],
+            logprob=float(scores[token_id]) - total,
+            alternatives=self._alternatives(scores, total) if self._rules.n_alternatives else [],
             stop_reason="stop" if self._shown.stopped else over,
         )
 
@@ -54,6 +54,6 @@ class Writer:
             return "length"
         return "context" if room <= 1 else None
 
-    def _alternatives(self, logprobs: np.ndarray) -> list[Alternative]:
-        likeliest = np.argsort(-logprobs, kind="stable")[: self._rules.n_alternatives].tolist()
-        return [Alternative(i, self._tokenizer.decode([i]), math.exp(logprobs[i])) for i in likeliest]
+    def _alternatives(self, scores: np.ndarray, total: float) -> list[Alternative]:
+        likeliest = np.argsort(-scores, kind="stable")[: self._rules.n_alternatives].tolist()
+        return [Alternative(i, self._tokenizer.decode([i]), math.exp(scores[i] - total)) for i in likeliest]
