@@ -54,6 +54,7 @@ def test_a_pair_is_written_steered_otherwise_and_stopped(lab: Lab, open_notebook
     assert notebook.errors() == []
     root = notebook.page.locator(".llm101-steering-root")
     prompt, texts = root.get_by_label("Type a beginning"), root.locator(".llm101-steering-text")
+    idle = root.get_by_role("button", name="▶ Write")
     prompt.fill("Once")
     prompt.press("Enter")
     expect(texts.nth(0)).to_have_text("Once s0 s0 s0 s0")
@@ -63,6 +64,7 @@ def test_a_pair_is_written_steered_otherwise_and_stopped(lab: Lab, open_notebook
     expect(root.locator("td").nth(5)).to_have_text("1.25 nats")
     expect_python(notebook, "[len(console.stories), console.prompt, console.running]", [1, "Once", ""])
 
+    expect(idle).to_be_visible()
     root.get_by_role("slider").press("ArrowRight")  # one of its 40 steps to either side
     expect(texts.nth(1)).to_contain_text("bridge:4.2")
     expect(root.locator("h4").nth(1)).to_have_text("Latent 7 held at 4.2")
@@ -76,12 +78,13 @@ def test_a_pair_is_written_steered_otherwise_and_stopped(lab: Lab, open_notebook
     expect_python(notebook, "[pair['seed'] for pair in console.stories]", [0, 0, *range(1, 12)])
     expect(root.locator("td").nth(1)).to_have_text("in 0 of 12 (0 %)")
 
+    expect(idle).to_be_visible()
     root.get_by_label("Most tokens").fill("400")
     prompt.fill("slowly")
     prompt.press("Enter")
     expect(texts.nth(0)).to_have_text(re.compile("^slowly s11 s11"))
     root.get_by_role("button", name="Stop").click()
-    expect(root.get_by_role("button", name="▶ Write")).to_be_visible()
+    expect(idle).to_be_visible()
     expect(texts.nth(0)).to_have_text(re.compile("^slowly s11 s11"))
     expect_python(notebook, "[len(console.stories), console.writing['steered']['tokens']]", [13, []])
 
