@@ -126,8 +126,9 @@ def twin(model: Transformer) -> Transformer:
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     second = copy.deepcopy(model, shared)
-    for _, point in second.capture_points():
-        point._forward_hooks.clear()  # those of the first, if it is watched at the moment
+    for module in second.modules():  # those of the first, if it is watched or steered at the moment
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
     return second
 
 

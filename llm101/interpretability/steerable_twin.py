@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llm101.inference import CompletionToken, InferenceEngine
 from llm101.interpretability.capture import twin
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
-from llm101.interpretability.steering import Steering
+from llm101.interpretability.steering import EVERYWHERE, NEVER, Steering
 from llm101.interpretability.steering_study import Story, loss_of_stories
 from llm101.model_folder import fingerprint
 
@@ -29,6 +29,7 @@ class SteerableTwin:
     Args:
         lm: whose parameters they are.
         sae: an autoencoder of this model.
+        reach, enough: where and how long a latent is held (see Steering); everywhere and always if left out.
 
     Raises:
         AutoencoderError: an autoencoder of another model.
@@ -41,9 +42,11 @@ class SteerableTwin:
         ', there was'
     """
 
-    def __init__(self, lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    def __init__(
+        self, lm: LanguageModel, sae: SparseAutoencoder, *, reach: float = EVERYWHERE, enough: float = NEVER
+    ) -> None:
         sae.check_fits(lm.model, fingerprint(lm.path))
-        self._lm, self._sae = lm, sae
+        self._lm, self._sae, self._reach, self._enough = lm, sae, reach, enough
 
     def stream(
         self, prompt: str, *, latent: int | None = None, strength: float = 0.0, top_p: float = 0.95, **settings: Any
@@ -62,7 +65,8 @@ class SteerableTwin:
         """
         engine = InferenceEngine(twin(self._lm.model), self._lm.tokenizer, fast=False)
         if latent is not None:
-            Steering.of(self._sae, latent, strength).keep_on(engine.model)
+            steering = Steering.of(self._sae, latent, strength, reach=self._reach, enough=self._enough)
+            steering.keep_on(engine.model)
         tokens = engine.stream(prompt, top_p=top_p, **settings)
         return (token for token in tokens if token.id not in engine.end_ids)
 

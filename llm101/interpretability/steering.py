@@ -6,27 +6,39 @@ is linear, so all of this comes to adding one direction:
 
     decode(clamped latents) + error = x + (strength - latent) W_dec[latent]
 
+Held everywhere, a latent soon spoils the text. It need not be: the layers below see nothing of what is added, so its
+call at a token always is the plain model's own opinion of the text, and tells where the concept would fit (hold it
+there alone: `reach`) and when the text is about it at last (then let go: `enough`).
+
 It knows models and autoencoders; what a steered text is worth is measured in steering_study.py.
 
-Reading order: clamp, add, steered; then Steering, which can be kept in a file.
+Reading order: clamp, add, steered; then Steering, which can be kept in a file, and Listener, which remembers.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
+from torch.nn import Module
+from torch.utils.hooks import RemovableHandle
 
 from llm101.interpretability.capture import CaptureError, Hook, check_layer, hang, hooks
 from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
-from llm101.model import Transformer
+from llm101.model import KeyValueStore, Transformer
 from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
 from llm101.strict_json import shown, strict_json
+
+EVERYWHERE, NEVER = -1e6, 1e6
+"""A reach that every call exceeds, and an `enough` that none does."""
 
 
 def clamp(sae: SparseAutoencoder, latent: int, strength: float) -> Hook:
@@ -95,6 +107,10 @@ class Steering:
     """W_dec of the latent, [d_model], of length 1."""
     fingerprint: str
     """Of the model that it was made for."""
+    reach: float = EVERYWHERE
+    """It is held only where its call is stronger than this."""
+    enough: float = NEVER
+    """It is held no more once the text has called it more strongly than this."""
 
     def __post_init__(self) -> None:
         for name, kind, least, most in (
@@ -103,6 +119,8 @@ class Steering:
             ("strength", float, -1e6, 1e6),
             ("threshold", float, -1e6, 1e6),
             ("bias", float, -1e6, 1e6),
+            ("reach", float, -1e6, 1e6),
+            ("enough", float, -1e6, 1e6),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, kind)) or not least <= value <= most:
@@ -114,7 +132,9 @@ class Steering:
             raise ValueError(f"reader and direction must be d_model numbers each, got shapes {reader} and {direction}")
 
     @classmethod
-    def of(cls, sae: SparseAutoencoder, latent: int, strength: float) -> Steering:
+    def of(
+        cls, sae: SparseAutoencoder, latent: int, strength: float, *, reach: float = EVERYWHERE, enough: float = NEVER
+    ) -> Steering:
         """Cut a latent out of an autoencoder.
 
         Raises:
@@ -130,6 +150,8 @@ class Steering:
             reader=sae.W_enc[:, latent].detach().clone(),
             direction=sae.W_dec[latent].detach().clone(),
             fingerprint=sae.config.fingerprint,
+            reach=float(reach),
+            enough=float(enough),
         )
 
     @property
@@ -138,10 +160,27 @@ class Steering:
         return f"layers.{self.layer}.resid_post"
 
     def hook(self, residual: Tensor) -> Tensor:
-        """[..., d_model] -> the same with the latent at its strength."""
-        call = residual @ self.reader + self.bias
-        latent = call * (call > self.threshold)
-        return residual + (self.strength - latent)[..., None] * self.direction
+        """Whole texts, [..., seq, d_model] -> the same with the latent at its strength.
+
+        With a KV cache a text comes in pieces, and only `on` remembers what was in the earlier ones.
+        """
+        return self.held(residual, self.call(residual).cummax(dim=-1).values)
+
+    def call(self, residual: Tensor) -> Tensor:
+        """How strongly the latent is called, [..., d_model] -> [...]."""
+        return residual @ self.reader + self.bias
+
+    def held(self, residual: Tensor, loudest: Tensor) -> Tensor:
+        """The residual stream with the latent at its strength, wherever it is held.
+
+        Args:
+            residual: [..., d_model].
+            loudest: [...], the strongest call in the text up to here.
+        """
+        call = self.call(residual)
+        change = self.strength - call * (call > self.threshold)
+        is_held = (call > self.reach) & (loudest <= self.enough)
+        return residual + (change * is_held)[..., None] * self.direction
 
     def check_fits(self, model: Transformer, fingerprint: str = "") -> None:
         """Make sure that it was made for this model.
@@ -171,16 +210,16 @@ class Steering:
             CaptureError: a model of another width, or without that layer.
         """
         self.check_fits(model)
-        return hooks(model, {self.point: self.hook})
+        return Listener(self).on(model)
 
     def keep_on(self, model: Transformer, fingerprint: str = "") -> None:
         """Steer the model for good: see on, and check_fits."""
         self.check_fits(model, fingerprint)
-        hang(model, {self.point: self.hook})
+        Listener(self).keep_on(model)
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
         """Write it as a small parameter file, to lie beside the model."""
-        names = ("layer", "latent", "strength", "threshold", "bias", "fingerprint")
+        names = ("layer", "latent", "strength", "threshold", "bias", "fingerprint", "reach", "enough")
         about = json.dumps({name: getattr(self, name) for name in names})
         tensors = {"reader": self.reader, "direction": self.direction}
         write_parameters(Path(path), tensors, {"steering": about, **(metadata or {})})
@@ -204,3 +243,44 @@ class Steering:
             raise ParameterFileError(f"{path} holds no steering: {error}") from None
         file.check_finite()
         return steering
+
+
+class Listener:
+    """Steers texts that come piece by piece: remembers for each how strongly it has called the latent so far.
+
+    A text is known by its KV cache. What the cache forgets is forgotten here too, so a text may be cut back and
+    continued otherwise, and several may be written by turns.
+    """
+
+    def __init__(self, steering: Steering) -> None:
+        self.steering = steering
+        self._calls: WeakKeyDictionary[KeyValueStore, Tensor] = WeakKeyDictionary()
+        self._kv_cache: KeyValueStore | None = None
+
+    @contextmanager
+    def on(self, model: Transformer) -> Iterator[None]:
+        """While the block runs, the model is steered."""
+        handles = self.keep_on(model)
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def keep_on(self, model: Transformer) -> list[RemovableHandle]:
+        """Steer the model until each handle's `remove` is called."""
+        layer = model.model.layers[self.steering.layer]
+        return [layer.register_forward_pre_hook(self._notice), *hang(model, {self.steering.point: self.hook})]
+
+    def _notice(self, _layer: Module, inputs: tuple[Any, ...]) -> None:
+        self._kv_cache = inputs[-1]
+
+    def hook(self, residual: Tensor) -> Tensor:
+        """The next tokens of the texts in the cache, [batch, seq, d_model] -> the same, steered."""
+        calls, seq = self.steering.call(residual), residual.shape[1]
+        if self._kv_cache is not None:
+            past = self._kv_cache.length
+            unheard = calls.new_full((len(calls), past), -torch.inf)
+            earlier = self._calls.get(self._kv_cache, unheard)[:, :past]
+            calls = self._calls[self._kv_cache] = torch.cat((earlier, calls), dim=1)
+        return self.steering.held(residual, calls.cummax(dim=1).values[:, -seq:])

@@ -215,3 +215,52 @@ def test_stories_are_measured_by_hand(lm: LanguageModel) -> None:
 def test_three_tokens_that_come_again_are_repeated() -> None:
     assert repeated_trigrams([1, 2, 3, 1, 2, 3]) == 0.25
     assert repeated_trigrams([1, 2]) == 0.0
+
+
+def quiet_and_loud(lm: LanguageModel, sae: SparseAutoencoder) -> tuple[float, float]:
+    """Two numbers: half of the calls of latent 7 in "The cat sat on the mat" lie above the one, a sixth above the other."""
+    ids = lm.engine.prompt_ids("The cat sat on the mat")
+    calls = Steering.of(sae, 7, 0.0).call(capture(lm.model, ids, POINT)[POINT])[0]
+    return float(calls.quantile(0.5)), float(calls.quantile(0.85))
+
+
+def test_a_latent_is_held_only_where_it_is_called_and_until_that_was_enough(sae: SparseAutoencoder) -> None:
+    called = torch.tensor([-9.0, -2.0, 3.0, 30.0, 3.0])
+    steering = dataclasses.replace(
+        Steering.of(sae, 7, 50.0, reach=-5.0, enough=20.0),
+        reader=torch.eye(16)[0],
+        direction=torch.eye(16)[0],
+        bias=0.0,
+        threshold=0.0,
+    )
+    text = torch.zeros(5, 16)
+    text[:, 0] = called
+    assert steering.hook(text)[:, 0].tolist() == [-9.0, 48.0, 50.0, 30.0, 3.0]
+
+
+def test_texts_written_by_turns_remember_what_they_have_called(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    """Whole texts know all calls at once; pieces with a KV cache, batches and texts cut back must come to the same."""
+    reach, enough = quiet_and_loud(lm, sae)
+    steering = Steering.of(sae, 7, 40.0, reach=reach, enough=enough)
+    ids = lm.engine.prompt_ids("The cat sat on the mat")
+    with hooks(lm.model, {POINT: steering.hook}):
+        whole = capture(lm.model, ids, "logits")["logits"][0]
+    with steered(lm.model, sae, 7, 40.0):
+        assert not torch.allclose(capture(lm.model, ids, "logits")["logits"][0, -1], whole[-1])
+    first, second = lm.engine.new_cache(), lm.engine.new_cache()
+    with steering.on(lm.model), torch.no_grad():
+        for at, token in enumerate(ids):
+            torch.testing.assert_close(lm.engine.prefill([token], first), whole[at])
+            lm.engine.prefill(ids[::-1][at : at + 1], second)
+        first.truncate(2)
+        torch.testing.assert_close(lm.engine.prefill(ids[2:], first), whole[-1])
+        torch.testing.assert_close(lm.model(torch.tensor([ids]))[0], whole)
+
+
+def test_stories_side_by_side_let_go_each_for_itself(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    reach, enough = quiet_and_loud(lm, sae)
+    prompts = ["The cat", "The dog sat on", "T", "The cat sat on the mat"]
+    with Steering.of(sae, 7, 40.0, reach=reach, enough=enough).on(lm.model):
+        together = write_stories(lm, prompts, max_tokens=12, temperature=0)
+        alone = [write_stories(lm, [prompt], max_tokens=12, temperature=0)[0] for prompt in prompts]
+    assert [story.token_ids for story in together] == [story.token_ids for story in alone]
