@@ -3,13 +3,16 @@
 No judge but arithmetic: a repeated three-token sequence is the commonest sign of a broken text, and the loss under
 the unsteered model says how odd a text is.
 
-Reading order: write_stories, outcome, then the directions that steering is compared with.
+Reading order: write_stories, outcome, the directions that steering is compared with; then compare, which tries them
+all on equal terms.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,7 @@ from torch import Tensor
 
 from llm101.inference import KVCache, SamplingSettings, next_token_probabilities
 from llm101.interpretability.residuals import padded_batches, residual_rows
+from llm101.interpretability.steering import EVERYWHERE, NEVER, Steering
 from llm101.model import Transformer
 
 if TYPE_CHECKING:
@@ -94,6 +98,8 @@ class Outcome:
 
     concept_rate: float
     """Share of the stories that mention the concept."""
+    mentions: float
+    """How often a story mentions it, on average."""
     repeated_trigrams: float
     """Share of three-token sequences that already stood in the same story, averaged over stories."""
     loss_nats: float
@@ -108,9 +114,10 @@ def outcome(lm: LanguageModel, stories: Sequence[Story], concept: str) -> Outcom
     Args:
         concept: a regular expression, looked for without regard to case.
     """
-    found = [re.search(concept, story.text, re.IGNORECASE) is not None for story in stories]
+    found = [len(re.findall(concept, story.text, re.IGNORECASE)) for story in stories]
     return Outcome(
-        concept_rate=sum(found) / len(stories),
+        concept_rate=sum(n > 0 for n in found) / len(stories),
+        mentions=sum(found) / len(stories),
         repeated_trigrams=sum(repeated_trigrams(story.token_ids) for story in stories) / len(stories),
         loss_nats=loss_of_stories(lm.model, stories),
         n_tokens=sum(len(story.token_ids) for story in stories) / len(stories),
@@ -160,3 +167,98 @@ def mean_difference(
 def random_direction(d_model: int, seed: int = 0) -> Tensor:
     """A direction that means nothing, [d_model]."""
     return torch.randn(d_model, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to bring a concept into stories, as far as it was tried."""
+
+    name: str
+    strength: float
+    """What is held or added; 0 for what has none."""
+    outcome: Outcome
+    repeated_ratio: float
+    """Repeated three-token sequences, as a multiple of the plain stories'."""
+    extra_nats: float
+    """Loss per written token under the unsteered model, above that of the plain stories."""
+
+
+def compare(
+    lm: LanguageModel,
+    steering: Steering,
+    difference: Tensor,
+    prompts: Sequence[str],
+    *,
+    concept: str = "bridge",
+    asking: str = "This is a story about the Golden Gate Bridge.",
+    max_tokens: int = 100,
+    seed: int = 0,
+    n_tuning: int = 40,
+    limit_nats: float = 0.5,
+) -> Iterator[Way]:
+    """Try a steering and its controls on the same beginnings, with the same seed.
+
+    Each direction is held as the steering is (same places, same strength), and also at its own best strength, there
+    and everywhere: the one with the most mentions among those that cost no more than the limit, on n_tuning
+    beginnings with the next seed.
+
+    Args:
+        steering: what is tried.
+        difference: a direction from texts without the concept to texts with it (see mean_difference).
+        concept: a regular expression, looked for without regard to case.
+        asking: what a reader would write before the beginning; only what comes after that counts.
+        n_tuning: 0 leaves the best strengths out.
+    """
+    trial = _Trial(lm, prompts, concept, max_tokens, seed)
+    yield trial.way("plain")
+    yield trial.way("asking for it", asking=asking)
+    random = random_direction(len(steering.direction))
+    yield trial.way("the latent", steering)
+    yield trial.way("the wrong sign", dataclasses.replace(steering, strength=-steering.strength))
+    others = {"the latent": steering.direction, "difference in means": difference, "a random direction": random}
+    for name, direction in others.items():
+        there = dataclasses.replace(steering, direction=direction / direction.norm())
+        if direction is not steering.direction:
+            yield trial.way(f"{name}, same places, same strength", there)
+        if n_tuning:
+            tuning = _Trial(lm, prompts[:n_tuning], concept, max_tokens, seed + 1)
+            yield trial.way(f"{name}, same places, its best strength", tuning.best(there, SHARES_THERE, limit_nats))
+            everywhere = dataclasses.replace(there, reach=EVERYWHERE, enough=NEVER)
+            yield trial.way(f"{name}, everywhere", tuning.best(everywhere, SHARES_EVERYWHERE, limit_nats))
+
+
+SHARES_THERE = (0.3, 0.5, 0.7, 1.0, 1.4)
+"""Which strengths are tried where a steering acts at few tokens, as shares of its own."""
+SHARES_EVERYWHERE = (0.05, 0.1, 0.14, 0.17, 0.2, 0.25)
+"""The same, where it acts at every token."""
+
+
+class _Trial:
+    """Beginnings, and what the plain model makes of them."""
+
+    def __init__(self, lm: LanguageModel, prompts: Sequence[str], concept: str, max_tokens: int, seed: int) -> None:
+        self._lm, self._prompts, self._concept = lm, prompts, concept
+        self._max_tokens, self._seed = max_tokens, seed
+        self._plain = self._outcome(None, "")
+
+    def way(self, name: str, steering: Steering | None = None, asking: str = "") -> Way:
+        """Write stories that way and compare them with the plain ones."""
+        found = self._outcome(steering, asking) if steering or asking else self._plain
+        ratio = found.repeated_trigrams / max(self._plain.repeated_trigrams, 1e-9)
+        extra = found.loss_nats - self._plain.loss_nats
+        return Way(name, steering.strength if steering else 0.0, found, ratio, extra)
+
+    def best(self, steering: Steering, shares: Sequence[float], limit_nats: float) -> Steering:
+        """The strength with the highest concept rate within the limit; the weakest if none is."""
+        tried = [dataclasses.replace(steering, strength=steering.strength * share) for share in shares]
+        ways = [self.way("", one) for one in tried]
+        rates = [way.outcome.concept_rate if way.extra_nats <= limit_nats else -1.0 for way in ways]
+        return tried[rates.index(max(rates))]
+
+    def _outcome(self, steering: Steering | None, asking: str) -> Outcome:
+        prompts = [f"{asking} {prompt}".strip() for prompt in self._prompts]
+        with steering.on(self._lm.model) if steering else nullcontext():
+            stories = write_stories(self._lm, prompts, max_tokens=self._max_tokens, seed=self._seed)
+        beginnings = [self._lm.engine.prompt_ids(prompt) for prompt in self._prompts]
+        own = [dataclasses.replace(story, prompt_ids=ids) for story, ids in zip(stories, beginnings)]
+        return outcome(self._lm, own, self._concept)

@@ -218,7 +218,7 @@ def test_three_tokens_that_come_again_are_repeated() -> None:
 
 
 def quiet_and_loud(lm: LanguageModel, sae: SparseAutoencoder) -> tuple[float, float]:
-    """Two numbers: half of the calls of latent 7 in "The cat sat on the mat" lie above the one, a sixth above the other."""
+    """Two numbers: half of latent 7's calls in "The cat sat on the mat" lie above the one, a sixth above the other."""
     ids = lm.engine.prompt_ids("The cat sat on the mat")
     calls = Steering.of(sae, 7, 0.0).call(capture(lm.model, ids, POINT)[POINT])[0]
     return float(calls.quantile(0.5)), float(calls.quantile(0.85))
