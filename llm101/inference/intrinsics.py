@@ -3,7 +3,7 @@
 Each is a function of numba's that writes instructions instead of computing. numba keeps compiled kernels on disk and
 looks only whether kernels.py has changed: after a change here, touch that file too.
 
-Reading order: widened (one half), eight_products (many of them).
+Reading order: widened (one half), block_of_products (many of them).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 FLOAT, HALF, INT = ir.FloatType(), ir.HalfType(), ir.IntType(32)
 EIGHT_FLOATS = ir.VectorType(FLOAT, 8)
-AHEAD = 4096  # bytes; of 512 to 8192, what makes a token soonest
+CACHE_LINE, AHEAD = 64, 4096  # bytes; ahead: of 1024 to 8192, what makes a token soonest
 
 
 @intrinsic
@@ -30,36 +30,65 @@ def widened(typing_context, number):
     return types.float32(number), generate
 
 
-@intrinsic
-def eight_products(typing_context, w, x, out):
-    """out [8] becomes w [8, n_in] times x [n_in], where n_in is a multiple of 8.
+def block_of_products(n_w: int, n_x: int) -> Any:
+    """An operation that sets out[:n_x, o : o + n_w] to the products of n_w rows of w, from o on, and the rows of x.
 
-    Left to itself the compiler takes other ways, which are slower here. This one keeps eight sums of eight numbers
-    in the processor, so that none has to wait for the one before, and asks for the rows that come next: eight rows
-    read side by side are no pattern that a processor would foresee.
+    w: [n_out, n_in], x: [n_x, n_in], out: [n_x, n_out]; where n_x is 1, x and out may be vectors. n_in must be a
+    multiple of 8. Left to itself the compiler takes other ways, which are slower here. This one keeps n_w·n_x sums of
+    eight numbers each in the processor, so that none has to wait for the one before, and asks for the rows of w that
+    come next: rows read side by side are no pattern that a processor would foresee.
     """
 
-    def generate(context, builder, signature, arguments):
-        rows, numbers, sums = (context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments))
-        (n_in,) = cgutils.unpack_tuple(builder, numbers.shape)
-        number = _stored(w.dtype)
-        n_bytes = 2 if number == HALF else 4
-        partial = [cgutils.alloca_once_value(builder, ir.Constant(EIGHT_FLOATS, [0.0] * 8)) for _ in range(8)]
-        with cgutils.for_range_slice(builder, n_in.type(0), n_in, n_in.type(8), n_in.type) as (i, _):
-            x8 = _eight_at(builder, numbers.data, i, FLOAT, 4)
-            for line in range(n_bytes):  # 8 rows of 8 numbers: as many cache lines of 64 bytes
-                done = builder.mul(i, n_in.type(8))
-                _fetch(builder, builder.gep(rows.data, [builder.add(done, n_in.type((AHEAD + 64 * line) // n_bytes))]))
-            for row, total in enumerate(partial):
-                at = builder.add(i, builder.mul(n_in, n_in.type(row)))
-                w8 = _widened(builder, _eight_at(builder, rows.data, at, number, n_bytes), EIGHT_FLOATS)
-                product = builder.fmul(w8, x8, flags=("contract",))  # contract: multiply and add in one instruction
-                builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-        for row, total in enumerate(partial):
-            builder.store(_sum(builder, builder.load(total)), builder.gep(sums.data, [n_in.type(row)]))
-        return context.get_dummy_value()
+    @intrinsic
+    def products(typing_context, w, x, out, o):
+        assert all(array.layout == "C" for array in (w, x, out)), "rows have to lie one after the other"
 
-    return types.void(w, x, out), generate
+        def generate(context, builder, signature, arguments):
+            arrays = [context.make_array(t)(context, builder, a) for t, a in zip((w, x, out), arguments)]
+            _write_block(builder, arrays, arguments[3], (n_w, n_x), _stored(w.dtype))
+            return context.get_dummy_value()
+
+        return types.void(w, x, out, o), generate
+
+    return products
+
+
+def _write_block(builder: Any, arrays: list[Any], o: Any, shape: tuple[int, int], number: ir.Type) -> None:
+    """Write the instructions for this, where the loops over `row` and `r` are unrolled:
+
+    for i in range(0, n_in, 8):
+        sums[r, row] += w[o + row, i : i + 8] * x[r, i : i + 8]     # for each row and r: eight numbers at once
+    out[r, o + row] = sums[r, row].sum()                            # for each row and r
+    """
+    w, x, out = arrays
+    n_in, n_out = (cgutils.unpack_tuple(builder, array.shape)[-1] for array in (x, out))
+    whole, n_bytes = n_in.type, 2 if number == HALF else 4
+    w_rows, x_rows = (range(n) for n in shape)
+
+    def place(array: Any, row: Any, width: Any, column: Any) -> Any:
+        return builder.gep(array.data, [builder.add(builder.mul(row, width), column)])
+
+    w_index = [builder.add(o, whole(row)) for row in w_rows]
+    sums = {(r, row): cgutils.alloca_once_value(builder, EIGHT_FLOATS([0.0] * 8)) for r in x_rows for row in w_rows}
+    with cgutils.for_range_slice(builder, whole(0), n_in, whole(8), whole) as (i, _):
+        x8 = [_eight_at(builder, place(x, whole(r), n_in, i), FLOAT, 4) for r in x_rows]
+        for at in range(0, 8 * len(w_rows) * n_bytes, CACHE_LINE):  # as many bytes as this round takes of w
+            done = builder.add(builder.mul(i, whole(len(w_rows))), whole((AHEAD + at) // n_bytes))
+            _fetch(builder, place(w, o, n_in, done))
+        for row in w_rows:
+            w8 = _eight_at(builder, place(w, w_index[row], n_in, i), number, n_bytes)
+            w8 = _widened(builder, w8, EIGHT_FLOATS)
+            for r in x_rows:
+                product = builder.fmul(w8, x8[r], flags=("contract",))  # contract: multiply and add in one instruction
+                total = builder.fadd(builder.load(sums[r, row]), product, flags=("contract",))
+                builder.store(total, sums[r, row])
+    for (r, row), eight in sums.items():
+        builder.store(_sum(builder, builder.load(eight)), place(out, whole(r), n_out, w_index[row]))
+
+
+# Eight sums each, because the smaller processors have sixteen places for eight numbers, and need some for w and x.
+eight_by_one = block_of_products(n_w=8, n_x=1)
+two_by_four = block_of_products(n_w=2, n_x=4)
 
 
 @intrinsic
@@ -83,10 +112,9 @@ def _widened(builder: ir.IRBuilder, value: Any, wide: ir.Type) -> Any:
     return value if value.type == wide else builder.fpext(value, wide)
 
 
-def _eight_at(builder: ir.IRBuilder, data: ir.Value, index: ir.Value, number: ir.Type, n_bytes: int) -> ir.Value:
-    """Eight numbers of an array, beginning at an index."""
-    place = builder.bitcast(builder.gep(data, [index]), ir.VectorType(number, 8).as_pointer())
-    return builder.load(place, align=n_bytes)
+def _eight_at(builder: ir.IRBuilder, place: Any, number: ir.Type, n_bytes: int) -> Any:
+    """The eight numbers that begin at a place."""
+    return builder.load(builder.bitcast(place, ir.VectorType(number, 8).as_pointer()), align=n_bytes)
 
 
 def _fetch(builder: ir.IRBuilder, place: ir.Value) -> None:

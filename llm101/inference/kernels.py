@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from llm101.inference.intrinsics import eight_products, from_bits, to_bits, widened
+from llm101.inference.intrinsics import eight_by_one, from_bits, to_bits, two_by_four, widened
 
 # What the compiler may assume of sums: that their order does not matter. It may not assume that NaN never
 # happens, because a damaged parameter has to be noticed.
@@ -89,29 +89,27 @@ def project(w, x):
     """
     n_rows, n_out, n_in = x.shape[0], w.shape[0], w.shape[1]
     out = np.empty((n_rows, n_out), np.float32)
-    fours = n_rows - n_rows % 4
-    for o in range(n_out):
+    fours = n_rows - n_rows % 4 if n_in % 8 == 0 else 0
+    twos = n_out - n_out % 2
+    for o in range(0, twos, 2):
         for r in range(0, fours, 4):
-            s0 = s1 = s2 = s3 = f32(0)
-            for i in range(n_in):
-                number = widened(w[o, i])
-                s0 += number * x[r, i]
-                s1 += number * x[r + 1, i]
-                s2 += number * x[r + 2, i]
-                s3 += number * x[r + 3, i]
-            out[r, o], out[r + 1, o], out[r + 2, o], out[r + 3, o] = s0, s1, s2, s3
-    for r in range(fours, n_rows):
-        products(w, x[r], out[r])
+            two_by_four(w, x[r : r + 4], out[r : r + 4], o)
+    for r in range(n_rows):
+        done = twos if r < fours else 0
+        products(w[done:], x[r], out[r, done:])
     return out
 
 
 @compiled
 def products(w, x, out):
-    """out [n_out] becomes w [n_out, n_in] times x [n_in]."""
+    """out [n_out] becomes w [n_out, n_in] times x [n_in].
+
+    Halves are taken eight rows at a time; floats come sooner from memory in one row after the other.
+    """
     n_out, n_in = w.shape
-    eights = n_out - n_out % 8 if w.itemsize == 2 and n_in % 8 == 0 else 0
+    eights = n_out - n_out % 8 if n_in % 8 == 0 and w.itemsize == 2 else 0
     for o in range(0, eights, 8):
-        eight_products(w[o : o + 8], x, out[o : o + 8])
+        eight_by_one(w, x, out, o)
     for o in range(eights, n_out):
         s = f32(0)
         for i in range(n_in):

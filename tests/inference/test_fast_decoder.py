@@ -192,12 +192,26 @@ def test_widening_halves_is_exact_for_all_65536_bit_patterns():
 
 @pytest.mark.parametrize("n_in", [8, 12, 63, 256])
 @pytest.mark.parametrize("n_out", [1, 7, 8, 9, 19, 64])
-def test_a_matrix_of_any_shape_times_a_vector_is_numpys(n_out, n_in):
+def test_a_matrix_of_any_shape_times_some_rows_is_numpys(n_out, n_in):
     random = np.random.default_rng(n_out * n_in)
     halves = random.standard_normal((n_out, n_in)).astype(np.float16)
-    x = random.standard_normal(n_in).astype(np.float32)
-    for w in (halves.view(np.uint16), halves.astype(np.float32)):
-        out = np.full(n_out + 8, 7, np.float32)
-        kernels.products(w, x, out[:n_out])
-        np.testing.assert_allclose(out[:n_out], halves.astype(np.float64) @ x, rtol=0, atol=1e-4)
-        assert (out[n_out:] == 7).all()  # eight rows at a time write no further than the rows there are
+    for n_rows in (1, 3, 4, 9):
+        x = random.standard_normal((n_rows, n_in)).astype(np.float32)
+        for w in (halves.view(np.uint16), halves.astype(np.float32)):
+            expected = x.astype(np.float64) @ halves.T.astype(np.float64)
+            np.testing.assert_allclose(kernels.project(w, x), expected, rtol=0, atol=1e-4)
+
+
+def test_several_rows_at_a_time_write_no_further_than_the_rows_there_are():
+    w, x = np.ones((8, 16), np.float16).view(np.uint16), np.ones(16, np.float32)
+    out = np.full(24, 7, np.float32)
+    kernels.products(w, x, out[8:16])
+    assert out.tolist() == [7] * 8 + [16] * 8 + [7] * 8
+
+
+def test_a_row_among_others_gives_the_same_bits_as_alone():
+    random = np.random.default_rng(0)
+    w = random.standard_normal((64, 48)).astype(np.float16).view(np.uint16)
+    x = random.standard_normal((7, 48)).astype(np.float32)
+    together, alone = kernels.project(w, x), np.concatenate([kernels.project(w, row[None]) for row in x])
+    assert np.array_equal(together, alone)
