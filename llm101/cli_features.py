@@ -189,6 +189,8 @@ def _steer_options(action: argparse.ArgumentParser) -> None:
     add("prompt", help="the beginning of a text")
     add("--latent", type=int, metavar="N", help="left out: the Storyteller's latent for the Golden Gate Bridge")
     add("--strength", type=float, help="what it is held at, in the units of the residual stream; 0 removes it")
+    add("--reach", type=float, metavar="CALL", help="hold it only where its call is stronger than this")
+    add("--enough", type=float, metavar="CALL", help="let go once the text has called it more strongly than this")
     add("--autoencoder", metavar="FILE", help="another one than the Storyteller's own")
     add("--concept", default="bridge", metavar="WORD", help="what to count in the texts (%(default)s)")
     add("--stories", type=int, default=1, metavar="N", help="how many to write of each kind (%(default)s)")
@@ -241,11 +243,11 @@ def _steering(sae: SparseAutoencoder, options: argparse.Namespace) -> Steering:
         raise ValueError("say which latent: --latent N")
     if options.latent is not None and options.strength is None:
         raise ValueError("say how strongly: --strength S (half the length of a residual vector is a good start)")
-    if options.latent is None:
-        known = shipped_steering()
-        strength = known.strength if options.strength is None else options.strength
-        return dataclasses.replace(known, strength=strength)
-    return Steering.of(sae, options.latent, options.strength)
+    chosen = {name: value for name in ("reach", "enough") if (value := getattr(options, name)) is not None}
+    if options.strength is None:
+        return dataclasses.replace(shipped_steering(), **chosen)
+    latent = shipped_steering().latent if options.latent is None else options.latent
+    return Steering.of(sae, latent, options.strength, **chosen)
 
 
 def _model_and_autoencoder(options: argparse.Namespace) -> tuple[LanguageModel, SparseAutoencoder]:

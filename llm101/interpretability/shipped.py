@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from llm101.atomic_file import atomic_file
 from llm101.corpus import documents
@@ -64,6 +66,16 @@ def shipped_steering() -> Steering:
     return Steering.from_file(shipped_file("golden-gate.safetensors"))
 
 
+def shipped_measurements() -> dict[str, Any]:
+    """What that steering does and what its controls do, measured over all prompts (see CARD.md for how).
+
+    Returns:
+        {"seed", "max_tokens", "n_prompts", "brought_in": a dict per way, "taken_out": the same}: the fields of Way
+        and Outcome in steering_study.py.
+    """
+    return json.loads(shipped_file("steering.json").read_bytes())
+
+
 def labelled_texts() -> list[LabelledText]:
     """Stories of both validation files: 25 for each landmark and 600 that mention none.
 
@@ -79,6 +91,18 @@ def labelled_texts() -> list[LabelledText]:
 def prompts() -> list[str]:
     """200 beginnings that have nothing to do with any landmark, for measuring what steering does."""
     return shipped_file("prompts.txt").read_text(encoding="utf-8").splitlines()
+
+
+def bridge_beginnings() -> list[str]:
+    """The beginnings of 25 stories, up to the end of the sentence that first names the Golden Gate Bridge.
+
+    Example:
+        >>> bridge_beginnings()[0]
+        'Once upon a time, Bob and her best friend went to see the Golden Gate Bridge.'
+    """
+    named = r"(?s).*?golden gate bridge[^.!?]*[.!?][\"”]?"
+    texts = [text.text for text in labelled_texts() if text.landmark == "Golden Gate Bridge"]
+    return [found[0] for found in (re.match(named, text, re.IGNORECASE) for text in texts) if found]
 
 
 def landmark_in(text: str) -> str | None:

@@ -210,6 +210,7 @@ def compare(
         n_tuning: 0 leaves the best strengths out.
     """
     trial = _Trial(lm, prompts, concept, max_tokens, seed)
+    tuning = _Trial(lm, prompts[:n_tuning], concept, max_tokens, seed + 1) if n_tuning else None
     yield trial.way("plain")
     yield trial.way("asking for it", asking=asking)
     random = random_direction(len(steering.direction))
@@ -220,8 +221,7 @@ def compare(
         there = dataclasses.replace(steering, direction=direction / direction.norm())
         if direction is not steering.direction:
             yield trial.way(f"{name}, same places, same strength", there)
-        if n_tuning:
-            tuning = _Trial(lm, prompts[:n_tuning], concept, max_tokens, seed + 1)
+        if tuning:
             yield trial.way(f"{name}, same places, its best strength", tuning.best(there, SHARES_THERE, limit_nats))
             everywhere = dataclasses.replace(there, reach=EVERYWHERE, enough=NEVER)
             yield trial.way(f"{name}, everywhere", tuning.best(everywhere, SHARES_EVERYWHERE, limit_nats))

@@ -64,7 +64,7 @@ def test_steer_compares_both_texts(
     assert (found["latent"], found["strength"], found["point"]) == (7, 40.0, "layers.1.resid_post")
     for kind in ("plain", "steered"):
         assert len(found[kind].pop("texts")) == 3
-        assert set(found[kind]) == {"concept_rate", "repeated_trigrams", "loss_nats", "n_tokens"}
+        assert set(found[kind]) == {"concept_rate", "mentions", "repeated_trigrams", "loss_nats", "n_tokens"}
     assert found["plain"] != found["steered"]
     stories = [Story([1], [2], text) for text in ("the train", "it Rained", "a brain")]
     monkeypatch.setattr("llm101.interpretability.steering_study.write_stories", lambda *_, **__: stories)
