@@ -5,7 +5,18 @@ from __future__ import annotations
 import torch
 
 from llm101.interpretability.capture import capture
-from llm101.interpretability.detectors import best_column, halves, judge, linear_probe, strongest_per_text
+from llm101.interpretability.detectors import (
+    UNPLANTED,
+    Found,
+    Judgement,
+    best_column,
+    detectors_of_words,
+    found_on_one_half,
+    halves,
+    judge,
+    linear_probe,
+    strongest_per_text,
+)
 from llm101.interpretability.residuals import text_ids
 from llm101.interpretability.shipped import (
     LANDMARKS,
@@ -50,6 +61,24 @@ def test_a_probe_finds_the_direction_that_matters() -> None:
 def test_halves_share_nothing() -> None:
     a, b = halves(9)
     assert sorted([*a.tolist(), *b.tolist()]) == list(range(9))
+
+
+def test_a_detector_is_judged_on_rows_that_it_was_not_chosen_on() -> None:
+    _, judged_on = halves(40, seed=3)
+    wanted = torch.arange(40) % 3 == 0
+    table = torch.stack((wanted.float(), torch.zeros(40)), dim=1)
+    assert found_on_one_half(table, wanted, seed=3) == Found(0, 0.5, Judgement(1.0, 1.0))
+    table[judged_on, 0] = 1 - table[judged_on, 0]
+    found = found_on_one_half(table, wanted, seed=3)
+    assert (found.column, found.judgement) == (0, Judgement(0.0, 0.0))
+
+
+def test_a_latent_knows_which_sentences_are_speech() -> None:
+    lm, texts = load("storyteller"), [text.text for text in labelled_texts()]
+    found = detectors_of_words(lm, shipped_autoencoder(), texts, {"speech": UNPLANTED["speech"]}, n_sentences=300)
+    assert set(found) == {"speech"}
+    assert found["speech"].judgement.precision >= 0.9
+    assert found["speech"].judgement.recall >= 0.5
 
 
 def test_what_comes_with_the_storyteller_belongs_to_it() -> None:
