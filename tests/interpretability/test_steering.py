@@ -12,10 +12,12 @@ import torch
 
 from llm101.inference import InferenceEngine
 from llm101.interpretability.capture import CaptureError, capture, hooks
+from llm101.interpretability.shipped import bridge_beginnings, prompts, shipped_measurements, shipped_steering
 from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.steering import Steering, add, clamp, steered
 from llm101.interpretability.steering_study import (
     Story,
+    compare,
     loss_of_stories,
     mean_difference,
     outcome,
@@ -264,3 +266,52 @@ def test_stories_side_by_side_let_go_each_for_itself(lm: LanguageModel, sae: Spa
         together = write_stories(lm, prompts, max_tokens=12, temperature=0)
         alone = [write_stories(lm, [prompt], max_tokens=12, temperature=0)[0] for prompt in prompts]
     assert [story.token_ids for story in together] == [story.token_ids for story in alone]
+
+
+def test_each_way_is_measured_against_the_plain_stories(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    steering = Steering.of(sae, 7, 40.0)
+    settings = {"concept": "e", "asking": "A hen", "max_tokens": 8, "n_tuning": 2}
+    ways = {
+        way.name: way for way in compare(lm, steering, random_direction(16, seed=2), ["The cat", "A dog"], **settings)
+    }
+    assert (ways["plain"].extra_nats, ways["plain"].repeated_ratio) in ((0.0, 1.0), (0.0, 0.0))
+    with steering.on(lm.model):
+        stories = write_stories(lm, ["The cat", "A dog"], max_tokens=8)
+    expected = outcome(lm, stories, "e")
+    assert ways["the latent"].outcome == expected
+    assert ways["the latent"].extra_nats == expected.loss_nats - ways["plain"].outcome.loss_nats
+    assert ways["the wrong sign"].strength == -40.0
+    assert ways["difference in means, same places, same strength"].strength == 40.0
+
+
+def test_what_is_asked_for_is_no_part_of_the_beginning(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    """The loss of what was written is that after the beginning alone."""
+    plain, asked, *_ = compare(
+        lm, Steering.of(sae, 7, 40.0), random_direction(16), ["The cat"], asking="A hen", max_tokens=8, n_tuning=0
+    )
+    [story] = write_stories(lm, ["A hen The cat"], max_tokens=8)
+    alone = Story(lm.engine.prompt_ids("The cat"), story.token_ids, story.text)
+    assert asked.outcome.loss_nats == loss_of_stories(lm.model, [alone]) != plain.outcome.loss_nats
+
+
+def test_the_shipped_steering_brings_the_bridge_into_stories_that_stay_stories() -> None:
+    lm = load("storyteller")
+    plain = write_stories(lm, prompts()[:24], max_tokens=60)
+    with shipped_steering().on(lm.model):
+        steered_stories = write_stories(lm, prompts()[:24], max_tokens=60)
+    before, after = (outcome(lm, stories, "bridge") for stories in (plain, steered_stories))
+    assert before.concept_rate <= 0.1
+    assert after.concept_rate >= 0.6
+    assert after.loss_nats <= before.loss_nats + 0.8
+
+
+def test_the_measurements_that_are_shipped_meet_what_the_card_says() -> None:
+    measured = shipped_measurements()
+    ways = {way["name"]: way for way in measured["brought_in"]}
+    assert measured["n_prompts"] == len(prompts())
+    assert ways["plain"]["concept_rate"] <= 0.02
+    assert ways["the latent"]["concept_rate"] >= 0.9
+    assert ways["the latent"]["repeated_ratio"] <= 1.5
+    assert ways["the latent"]["extra_nats"] <= 0.5
+    assert ways["the latent"]["strength"] == shipped_steering().strength
+    assert all("Golden Gate Bridge" in beginning for beginning in bridge_beginnings())
