@@ -11,11 +11,12 @@ from llm101.inference import InferenceEngine
 from llm101.interpretability import SteerableTwin
 from llm101.interpretability.capture import capture, hooks, twin
 from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
-from llm101.interpretability.steering import steered
+from llm101.interpretability.steering import Steering, steered
 from llm101.interpretability.steering_study import Story, loss_of_stories
 from llm101.library import LanguageModel
 from llm101.model import ModelConfig, Transformer
 
+POINT = "layers.1.resid_post"
 SETTINGS = {"max_tokens": 8, "temperature": 1.0, "seed": 3}
 
 
@@ -32,6 +33,20 @@ def test_it_writes_what_the_steered_model_would(lm: LanguageModel, sae: SparseAu
     assert text_ids(model, latent=7, strength=40.0) == [i for i in expected if i not in engine.end_ids]
     assert text_ids(model) == [i for i in plain if i not in engine.end_ids]
     assert expected != plain
+
+
+def test_it_holds_a_latent_where_and_as_long_as_it_was_told_to(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    calls = Steering.of(sae, 7, 0.0).call(capture(lm.model, lm.engine.prompt_ids("The cat"), POINT)[POINT])
+    limits = {"reach": float(calls.min()), "enough": float(calls.max())}
+    engine = InferenceEngine(lm.model, lm.tokenizer, fast=False)
+    with Steering.of(sae, 7, 40.0, **limits).on(lm.model):
+        expected = engine.complete("The cat", top_p=0.95, **SETTINGS).token_ids
+    made = text_ids(SteerableTwin(lm, sae, **limits), latent=7, strength=40.0)
+    assert (
+        made
+        == [i for i in expected if i not in engine.end_ids]
+        != text_ids(SteerableTwin(lm, sae), latent=7, strength=40.0)
+    )
 
 
 def test_the_model_itself_is_never_steered_not_even_in_the_middle_of_a_text(
@@ -52,12 +67,16 @@ def test_the_model_itself_is_never_steered_not_even_in_the_middle_of_a_text(
         assert [pair[column] for pair in together] == alone[: len(together)]
 
 
-def test_a_twin_is_free_of_the_hooks_of_the_other_and_takes_no_memory(lm: LanguageModel) -> None:
+def test_a_twin_is_free_of_the_hooks_of_the_other_and_takes_no_memory(
+    lm: LanguageModel, sae: SparseAutoencoder
+) -> None:
     ids = torch.tensor([[1, 2, 3]])
     expected = lm.model(ids)
     with hooks(lm.model, {"layers.0.resid_post": lambda residual: residual * 0}):
         second = twin(lm.model)
     torch.testing.assert_close(second(ids), expected)
+    with Steering.of(sae, 7, 40.0).on(lm.model):
+        assert not any(module._forward_pre_hooks for module in twin(lm.model).modules())
     pointers = [{p.data_ptr() for p in model.parameters()} for model in (lm.model, second)]
     assert pointers[0] == pointers[1]
     with torch.no_grad():
