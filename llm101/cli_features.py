@@ -69,6 +69,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.model_folder import fingerprint
     from llm101.pretraining.device import bfloat16_pays
 
+    if options.tokens < 1:
+        raise ValueError(f"--tokens must be at least 1, got {options.tokens}")
     start = time.perf_counter()
     lm = load(options.model)
     config = AutoencoderConfig(
