@@ -69,8 +69,7 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.model_folder import fingerprint
     from llm101.pretraining.device import bfloat16_pays
 
-    if options.tokens < 1:
-        raise ValueError(f"--tokens must be at least 1, got {options.tokens}")
+    _check_at_least_one(options, "tokens")
     start = time.perf_counter()
     lm = load(options.model)
     config = AutoencoderConfig(
@@ -120,8 +119,7 @@ def look(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.interpretability.shipped import shipped_features
     from llm101.interpretability.sparse_autoencoder import AutoencoderError
 
-    if options.top < 1:
-        raise ValueError(f"--top must be at least 1, got {options.top}")
+    _check_at_least_one(options, "top")
     lm, sae = _model_and_autoencoder(options)
     features = None if options.autoencoder else shipped_features()
     if options.text is not None:
@@ -209,9 +207,7 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
 
     from llm101.interpretability.steering_study import outcome, write_stories
 
-    for name in ("stories", "max_tokens"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+    _check_at_least_one(options, "stories", "max_tokens")
     if not options.concept.strip():
         raise ValueError("--concept is empty: say which word to count")
     lm, sae = _model_and_autoencoder(options)
@@ -250,6 +246,12 @@ def _steering(sae: SparseAutoencoder, options: argparse.Namespace) -> Steering:
         return dataclasses.replace(shipped_steering(), **chosen)
     latent = shipped_steering().latent if options.latent is None else options.latent
     return Steering.of(sae, latent, options.strength, **chosen)
+
+
+def _check_at_least_one(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
 
 
 def _model_and_autoencoder(options: argparse.Namespace) -> tuple[LanguageModel, SparseAutoencoder]:

@@ -164,20 +164,21 @@ class Steering:
 
         With a KV cache a text comes in pieces, and only `on` remembers what was in the earlier ones.
         """
-        return self.held(residual, self.call(residual).cummax(dim=-1).values)
+        call = self.call(residual)
+        return self.held(residual, call, call.cummax(dim=-1).values)
 
     def call(self, residual: Tensor) -> Tensor:
         """How strongly the latent is called, [..., d_model] -> [...]."""
         return residual @ self.reader + self.bias
 
-    def held(self, residual: Tensor, loudest: Tensor) -> Tensor:
+    def held(self, residual: Tensor, call: Tensor, loudest: Tensor) -> Tensor:
         """The residual stream with the latent at its strength, wherever it is held.
 
         Args:
             residual: [..., d_model].
+            call: [...], how strongly the latent is called there.
             loudest: [...], the strongest call in the text up to here.
         """
-        call = self.call(residual)
         change = self.strength - call * (call > self.threshold)
         is_held = (call > self.reach) & (loudest <= self.enough)
         return residual + (change * is_held)[..., None] * self.direction
@@ -277,10 +278,10 @@ class Listener:
 
     def hook(self, residual: Tensor) -> Tensor:
         """The next tokens of the texts in the cache, [batch, seq, d_model] -> the same, steered."""
-        calls, seq = self.steering.call(residual), residual.shape[1]
+        calls = call = self.steering.call(residual)
         if self._kv_cache is not None:
             past = self._kv_cache.length
             unheard = calls.new_full((len(calls), past), -torch.inf)
             earlier = self._calls.get(self._kv_cache, unheard)[:, :past]
             calls = self._calls[self._kv_cache] = torch.cat((earlier, calls), dim=1)
-        return self.steering.held(residual, calls.cummax(dim=1).values[:, -seq:])
+        return self.steering.held(residual, call, calls.cummax(dim=1).values[:, -call.shape[1] :])
