@@ -31,9 +31,19 @@ PLAIN_MODULES = {
     *(nn.Linear, nn.Embedding, nn.ModuleList),
 }
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
-ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)  # what torch.compile uses; not everywhere
 NOTHING = np.empty(0, np.float32)
 Attend = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+class Products(NamedTuple):
+    """A layer's matrix products, w [n_out, n_in] with h [rows, n_in], in one of the ways to do them."""
+
+    project: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """(w, h): h times the transpose of w, [rows, n_out]."""
+    project_onto: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    """(x, w, h): the same, added to x [rows, n_out]."""
+    gated: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    """(gate, up, h): silu(h gateᵀ) * (h upᵀ)."""
 
 
 class Decoding(NamedTuple):
@@ -56,6 +66,7 @@ class FastDecoder:
         self._halves: dict[str, np.ndarray] = {}
         self._decoding: Decoding | None = None
         self._hooks: list[dict] = []
+        self._places: list[tuple[int, torch.Size]] = []
         self._is_plain = False
 
     @property
@@ -76,14 +87,23 @@ class FastDecoder:
         if not self._is_plain:
             return
         self._hooks = [hooks for m in modules for hooks in (m._forward_hooks, m._forward_pre_hooks)]
-        config, decoder = model.config, model.model
-        self._cos, self._sin = decoder.cos.numpy(), decoder.sin.numpy()
+        config = model.config
         self._d_head = config.d_head
         self._eps, self._window = np.float32(config.norm_eps), config.sliding_window or config.context_length
-        self._embedding = _array(decoder.embed_tokens.weight)
-        self._final_norm, self._head = _array(decoder.norm.weight), _array(model.lm_head.weight)
-        self._layers = [_layer_weights(layer) for layer in decoder.layers]
+        tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+        places = [(t.data_ptr(), t.shape) for t in tensors]
+        if places != self._places:  # else what was seen last time is still where the parameters lie
+            self._places = places
+            self._look()
         self._decoding = None
+
+    def _look(self) -> None:
+        """See the parameters as arrays, without copying them."""
+        decoder = self._model.model
+        self._cos, self._sin = decoder.cos.numpy(), decoder.sin.numpy()
+        self._embedding = _array(decoder.embed_tokens.weight)
+        self._final_norm, self._head = _array(decoder.norm.weight), _array(self._model.lm_head.weight)
+        self._layers = [_layer_weights(layer) for layer in decoder.layers]
 
     def _small(self) -> Decoding:
         """What decoding reads. It is compared with the parameters once for each prompt, not before it is needed."""
@@ -187,7 +207,7 @@ class FastDecoder:
     ) -> np.ndarray:
         """Several tokens through all layers; last_only: what only earlier tokens would need is left out at the top."""
         eps, d_head = self._eps, self._d_head
-        project = _product if big else kernels.project
+        project, project_onto, gated = BY_TORCH if big else BY_LOOPS
         layers, head = (self._layers, self._head) if big else (self._small().layers, self._small().head)
         x = self._embedding[list(token_ids)]
         cos, sin = self._cos[positions], self._sin[positions]
@@ -197,10 +217,9 @@ class FastDecoder:
             k = kernels.heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
             v = kernels.add_bias(project(w.v, h), w.v_bias)
             q = kernels.heads(project(w.q, h[kept]), w.q_bias, w.q_norm, cos[kept], sin[kept], d_head, eps)
-            x = x[kept]
-            x += project(w.o, attend(i, q, k, v))
+            x = project_onto(x[kept], w.o, attend(i, q, k, v))
             h = kernels.rms_norm(x, w.mlp_norm, eps)
-            x += project(w.down, kernels.swiglu(project(w.gate, h), project(w.up, h)))
+            x = project_onto(x, w.down, gated(w.gate, w.up, h))
         return kernels.project(head, kernels.rms_norm(x, self._final_norm, eps))
 
 
@@ -232,8 +251,40 @@ def _array(parameter: Tensor) -> np.ndarray:
     return parameter.detach().numpy()
 
 
-def _product(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """kernels.project for many rows, by torch's matrix product: oneDNN's where torch has it, a tenth faster here."""
-    if ONEDNN_LINEAR is None:
-        return F.linear(torch.from_numpy(x), torch.from_numpy(w)).numpy()
-    return ONEDNN_LINEAR(torch.from_numpy(x), torch.from_numpy(w), None, "none", [], "").numpy()
+def _composed(project: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Products:
+    """The other two made of the first."""
+
+    def project_onto(x: np.ndarray, w: np.ndarray, h: np.ndarray) -> np.ndarray:
+        x += project(w, h)
+        return x
+
+    return Products(project, project_onto, lambda gate, up, h: kernels.swiglu(project(gate, h), project(up, h)))
+
+
+def _by_onednn(linear: Any) -> Products:
+    """oneDNN's product, a tenth faster than torch's usual one, with the step that follows it done on the way out.
+
+    linear: the operation that torch.compile uses for this.
+    """
+    tensor = torch.from_numpy
+
+    def gated(gate: np.ndarray, up: np.ndarray, h: np.ndarray) -> np.ndarray:
+        silu = linear(tensor(h), tensor(gate), None, "swish", [], "")
+        return linear.binary(tensor(h), silu, tensor(up), None, "mul").numpy()
+
+    return Products(
+        lambda w, h: linear(tensor(h), tensor(w), None, "none", [], "").numpy(),
+        lambda x, w, h: linear.binary(tensor(h), tensor(x), tensor(w), None, "add").numpy(),
+        gated,
+    )
+
+
+def _by_torch() -> Products:
+    linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+    if linear is None:  # not every build of torch has it
+        return _composed(lambda w, h: F.linear(torch.from_numpy(h), torch.from_numpy(w)).numpy())
+    return _by_onednn(linear)
+
+
+BY_TORCH = _by_torch()
+BY_LOOPS = _composed(lambda w, h: kernels.project(w, h))  # noqa: PLW0108 - there may be no kernels to look into yet
