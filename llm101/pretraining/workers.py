@@ -6,6 +6,8 @@ a single process is the case of one worker, in which nothing here does anything.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -39,6 +41,8 @@ class Workers:
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         if not distributed.is_initialized():
+            # Imported later, its functions would hold the group as their default for good; see leave.
+            importlib.import_module("torch.distributed.nn.functional")
             if device.type == "cuda":
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
             backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
@@ -48,9 +52,14 @@ class Workers:
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:
-        """Say goodbye, at the end."""
+        """Say goodbye, at the end.
+
+        gloo's threads let go of the last tensors in their own time, which Python does not survive once it is on its
+        way out. They end with the group, and the group with the last that refers to it: hence the collection.
+        """
         if self.count > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
+            gc.collect()
 
     @property
     def is_first(self) -> bool:

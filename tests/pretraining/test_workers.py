@@ -57,17 +57,10 @@ def launch(text: Path, out: Path, n_workers: int, steps: int) -> subprocess.Pope
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-TORCH_ABORTS = "terminate called without an active exception"
-"""Seen once in many runs: a thread inside torch's gloo is not joined, and its worker is gone (SIGABRT)."""
-
-
 def run(text: Path, out: Path, n_workers: int, steps: int) -> tuple[str, str]:
     """Train to the end; returns what was printed as a result and as progress."""
     with launch(text, out, n_workers, steps) as process:
         result, progress = ended(process)
-    if TORCH_ABORTS in progress:  # the same command goes on from the last checkpoint
-        with launch(text, out, n_workers, steps) as process:
-            result, progress = ended(process)
     assert process.returncode == 0, progress
     return result, progress
 
