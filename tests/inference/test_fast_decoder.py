@@ -13,7 +13,7 @@ import torch
 
 pytest.importorskip("numba", reason="the fast path needs numba")
 
-from llm101.inference import InferenceEngine, KVCache, kernels
+from llm101.inference import InferenceEngine, KVCache, fast_decoder, kernels
 from llm101.inference.fast_decoder import FastDecoder
 from llm101.model import ModelConfig, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
@@ -62,6 +62,19 @@ def test_the_logits_are_the_plain_paths(shape, halves):
         atol=TOLERANCE,
         rtol=0,
     )
+
+
+@pytest.mark.parametrize("has_onednn", [True, False])
+def test_long_prompts_are_read_with_and_without_onednn(monkeypatch, has_onednn):
+    if not has_onednn:
+        monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    elif not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(fast_decoder, "BY_TORCH", fast_decoder._by_torch())
+    for shape in SHAPES.values():
+        fast, plain = engines(model(**shape))
+        ids = torch.randint(0, 257, (60,), generator=torch.Generator().manual_seed(0)).tolist()
+        torch.testing.assert_close(fast.prefill(ids), plain.prefill(ids), atol=TOLERANCE, rtol=0)
 
 
 def _read(engine: InferenceEngine, ids: list[int]) -> KVCache:
@@ -170,8 +183,9 @@ def test_a_damaged_parameter_is_noticed_here_too():
         with torch.no_grad():
             m.model.layers[0].mlp.down_proj.weight[0, 0] = damage
         engine = InferenceEngine(m, BYTES)
-        with pytest.raises(ValueError, match="a parameter is damaged"):
-            engine.complete("hi", temperature=0)
+        for prompt in ("hi", "a long beginning, which torch's products read"):
+            with pytest.raises(ValueError, match="a parameter is damaged"):
+                engine.complete(prompt, temperature=0)
         assert engine.is_fast
 
 
