@@ -69,7 +69,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.model_folder import fingerprint
     from llm101.pretraining.device import bfloat16_pays
 
-    _check_at_least_one(options, "tokens")
+    _check_at_least(1, options, "tokens")
+    _check_at_least(0, options, "seed")
     start = time.perf_counter()
     lm = load(options.model)
     config = AutoencoderConfig(
@@ -119,7 +120,7 @@ def look(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.interpretability.shipped import shipped_features
     from llm101.interpretability.sparse_autoencoder import AutoencoderError
 
-    _check_at_least_one(options, "top")
+    _check_at_least(1, options, "top")
     lm, sae = _model_and_autoencoder(options)
     features = None if options.autoencoder else shipped_features()
     if options.text is not None:
@@ -207,7 +208,8 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
 
     from llm101.interpretability.steering_study import outcome, write_stories
 
-    _check_at_least_one(options, "stories", "max_tokens")
+    _check_at_least(1, options, "stories", "max_tokens")
+    _check_at_least(0, options, "seed")
     if not options.concept.strip():
         raise ValueError("--concept is empty: say which word to count")
     lm, sae = _model_and_autoencoder(options)
@@ -248,10 +250,10 @@ def _steering(sae: SparseAutoencoder, options: argparse.Namespace) -> Steering:
     return Steering.of(sae, latent, options.strength, **chosen)
 
 
-def _check_at_least_one(options: argparse.Namespace, *names: str) -> None:
+def _check_at_least(least: int, options: argparse.Namespace, *names: str) -> None:
     for name in names:
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(options, name)}")
+        if getattr(options, name) < least:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
 
 
 def _model_and_autoencoder(options: argparse.Namespace) -> tuple[LanguageModel, SparseAutoencoder]:
