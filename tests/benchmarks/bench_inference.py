@@ -1,8 +1,9 @@
 """How fast the engine is, beside others on the same file: python tests/benchmarks/bench_inference.py [--json]
 
 The same weights are run by llm101, by Hugging Face `generate` (float32 and bfloat16) and by llama.cpp
-(written out as f16 GGUF), all with the same number of threads, in turns, so that a noisy moment hits all of
-them. Each figure is the best of several rounds. Decoding is greedy, one text at a time, and never stops early.
+(written out as f16 GGUF), all with the same number of threads. A shared machine's clock changes by a quarter from
+one second to the next, so the engines take turns, each ratio is taken within a round, and every figure is the median
+of the rounds. Decoding is greedy, one text at a time, and never stops early.
 
 The roofline is what the memory allows: each token needs every weight once, so no engine that reads them
 as they are can make more tokens per second than (bytes read per second) / (bytes of the weights).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import statistics
 import sys
 import tempfile
 import time
@@ -28,7 +30,7 @@ import llm101
 from llm101.inference import InferenceEngine
 from llm101.model import Transformer
 
-N_PREFILL, N_PROMPT, CONTEXT_NEEDED = 256, 16, 512
+N_PREFILL, N_PREFILLS, N_PROMPT, CONTEXT_NEEDED = 256, 5, 16, 512
 Engine = tuple[Callable[[list[int], int], object], Callable[[list[int]], object]]  # decode n tokens; prefill
 
 
@@ -138,28 +140,37 @@ def read_bandwidth(n_bytes: int) -> float:
     return best
 
 
-def measure(engines: dict[str, Engine], vocab_size: int, n_tokens: int, n_rounds: int) -> dict[str, dict[str, float]]:
+Rounds = dict[str, list[dict[str, float]]]  # for each engine, what each round measured
+
+
+def measure(engines: dict[str, Engine], vocab_size: int, n_tokens: int, n_rounds: int) -> Rounds:
     ids = torch.randint(0, vocab_size, (N_PREFILL,), generator=torch.Generator().manual_seed(0)).tolist()
-    best = {name: {"decode_seconds": float("inf"), "prefill_seconds": float("inf")} for name in engines}
-    for _ in range(n_rounds + 1):  # the first round warms up: compiling, filling caches
+    rounds: Rounds = {name: [] for name in engines}
+    for n in range(n_rounds + 1):
+        prefill_seconds = {name: [] for name in engines}
+        for _ in range(N_PREFILLS):
+            for name, (_, prefill) in engines.items():
+                prefill(ids)  # not timed: another engine's threads may still be awake, and its weights in the caches
+                prefill_seconds[name].append(timed(prefill, ids))
         for name, (decode, prefill) in engines.items():
-            for what, action in (
-                ("prefill_seconds", lambda prefill=prefill: prefill(ids)),
-                ("first_seconds", lambda prefill=prefill: prefill(ids[:N_PROMPT])),
-                ("decode_seconds", lambda decode=decode: decode(ids[:N_PROMPT], n_tokens)),
-            ):
-                if what == "prefill_seconds":
-                    action()  # not timed: another engine's threads may still be awake, and its weights in the caches
-                start = time.perf_counter()
-                action()
-                best[name][what] = min(best[name].get(what, float("inf")), time.perf_counter() - start)
-    return {
-        name: {
-            "decode_tokens_per_second": n_tokens / (b["decode_seconds"] - b["first_seconds"]),
-            "prefill_256_ms": 1000 * b["prefill_seconds"],
-        }
-        for name, b in best.items()
-    }
+            first_seconds = timed(prefill, ids[:N_PROMPT])
+            decode_seconds = timed(decode, ids[:N_PROMPT], n_tokens)
+            if n:  # round 0 warms up: compiling, filling caches
+                decode_tokens_per_second = n_tokens / (decode_seconds - first_seconds)
+                prefill_ms = 1000 * statistics.median(prefill_seconds[name])
+                round_ = {"decode_tokens_per_second": decode_tokens_per_second, "prefill_256_ms": prefill_ms}
+                rounds[name].append(round_)
+    return rounds
+
+
+def timed(action: Callable[..., object], *arguments: Any) -> float:
+    start = time.perf_counter()
+    action(*arguments)
+    return time.perf_counter() - start
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {what: statistics.median(r[what] for r in rounds) for what in rounds[0]}
 
 
 def run(name: str, n_threads: int, n_tokens: int, n_rounds: int) -> dict[str, Any]:
@@ -180,29 +191,28 @@ def run(name: str, n_threads: int, n_tokens: int, n_rounds: int) -> dict[str, An
             engines["llama.cpp, f16"] = llama_cpp(Path(scratch) / "model.gguf", n_threads)
         except ImportError:
             missing.append("llama.cpp is not installed: pip install 'llm101[bench]' (it is compiled on this machine)")
-        results = measure(engines, lm.model.config.vocab_size, n_tokens, n_rounds)
+        rounds = measure(engines, lm.model.config.vocab_size, n_tokens, n_rounds)
+    results: dict[str, dict[str, float]] = {name: medians(of_engine) for name, of_engine in rounds.items()}
+    ratios_of_rounds = [ratios(dict(zip(rounds, of_round))) for of_round in zip(*rounds.values())]
     cached, memory = read_bandwidth(weight_bytes), read_bandwidth(400_000_000)
     for result in results.values():
         result["share_of_roofline"] = result["decode_tokens_per_second"] * weight_bytes / cached
     return {
         "model": lm.name, "n_threads": n_threads, "weight_bytes": weight_bytes, "missing": missing,
         "read_bytes_per_second": cached, "read_bytes_per_second_from_memory": memory,
-        "roofline_tokens_per_second": cached / weight_bytes, "engines": results, "ratios": ratios(results),
+        "roofline_tokens_per_second": cached / weight_bytes, "engines": results, "ratios": medians(ratios_of_rounds),
     }  # fmt: skip
 
 
 def ratios(results: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Ours against the best of the others; above 1 means faster."""
-    fast = results["llm101"]
-    generate = [r for name, r in results.items() if name.startswith("generate")]
-    found = {}
-    if generate:
-        best = max(r["decode_tokens_per_second"] for r in generate)
-        found["decode against generate"] = fast["decode_tokens_per_second"] / best
-        found["prefill against generate"] = min(r["prefill_256_ms"] for r in generate) / fast["prefill_256_ms"]
-    for name in [name for name in results if name.startswith("llama.cpp")]:
-        found["decode against llama.cpp"] = fast["decode_tokens_per_second"] / results[name]["decode_tokens_per_second"]
-        found["prefill against llama.cpp"] = results[name]["prefill_256_ms"] / fast["prefill_256_ms"]
+    """Ours against the best of the others, in one round; above 1 means faster."""
+    fast, found = results["llm101"], {}
+    for other in ("generate", "llama.cpp"):
+        others = [r for name, r in results.items() if name.startswith(other)]
+        if others:
+            best = max(r["decode_tokens_per_second"] for r in others)
+            found[f"decode against {other}"] = fast["decode_tokens_per_second"] / best
+            found[f"prefill against {other}"] = min(r["prefill_256_ms"] for r in others) / fast["prefill_256_ms"]
     return found
 
 
@@ -232,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="storyteller", help="a known model or a folder (default: storyteller)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=200, help="tokens per decode measurement")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
