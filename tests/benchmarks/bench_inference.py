@@ -146,7 +146,7 @@ Rounds = dict[str, list[dict[str, float]]]  # for each engine, what each round m
 def measure(engines: dict[str, Engine], vocab_size: int, n_tokens: int, n_rounds: int) -> Rounds:
     ids = torch.randint(0, vocab_size, (N_PREFILL,), generator=torch.Generator().manual_seed(0)).tolist()
     rounds: Rounds = {name: [] for name in engines}
-    for n in range(n_rounds + 1):
+    for _ in range(n_rounds + 1):
         prefill_seconds = {name: [] for name in engines}
         for _ in range(N_PREFILLS):
             for name, (_, prefill) in engines.items():
@@ -154,13 +154,12 @@ def measure(engines: dict[str, Engine], vocab_size: int, n_tokens: int, n_rounds
                 prefill_seconds[name].append(timed(prefill, ids))
         for name, (decode, prefill) in engines.items():
             first_seconds = timed(prefill, ids[:N_PROMPT])
-            decode_seconds = timed(decode, ids[:N_PROMPT], n_tokens)
-            if n:  # round 0 warms up: compiling, filling caches
-                decode_tokens_per_second = n_tokens / (decode_seconds - first_seconds)
-                prefill_ms = 1000 * statistics.median(prefill_seconds[name])
-                round_ = {"decode_tokens_per_second": decode_tokens_per_second, "prefill_256_ms": prefill_ms}
-                rounds[name].append(round_)
-    return rounds
+            measured = {
+                "decode_tokens_per_second": n_tokens / (timed(decode, ids[:N_PROMPT], n_tokens) - first_seconds),
+                "prefill_256_ms": 1000 * statistics.median(prefill_seconds[name]),
+            }
+            rounds[name].append(measured)
+    return {name: of_engine[1:] for name, of_engine in rounds.items()}  # the first warms up: compiling, filling caches
 
 
 def timed(action: Callable[..., object], *arguments: Any) -> float:
