@@ -1,11 +1,16 @@
 """A file that appears whole or not at all: what every writer of this library goes through.
 
-It knows nothing of what is written.
+It knows nothing of what is written. Only a plain file is ever replaced: os.replace onto a device, a pipe or a link
+would replace *it*, and leave a machine without its /dev/null.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,10 +23,11 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a new file beside `path`; it takes that name only once all of it is safely on the disk.
 
     Whatever goes wrong before that (disk full, Ctrl-C, an error in the block), the new file is removed
-    and an older file at `path` stays as it was.
+    and an older file at `path` stays as it was. A link stays a link: the file that it names is replaced.
+    A terminal, a pipe or a device such as /dev/null stays what it is, and is handed the bytes once all are there.
 
     Raises:
-        OSError: as the system reports it.
+        OSError: as the system reports it; `path` is a folder, a disk or a socket.
 
     Example:
         >>> import tempfile
@@ -33,23 +39,67 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         >>> path.read_bytes()
         b'123'
     """
-    path = Path(path)
-    partial = path.with_name(f".{uuid.uuid4().hex[:12]}.partial")
+    with _through(path) if _stays(path) else _replacing(path) as file:
+        yield file
+
+
+@contextmanager
+def _replacing(path: str | Path) -> Iterator[BinaryIO]:
+    real = Path(os.path.realpath(path))
+    partial = real.with_name(f".{uuid.uuid4().hex[:12]}.partial")
     try:
         with open(partial, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())  # without it a power cut may leave the new name with old or no contents
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        os.replace(partial, real)
+    except BaseException as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError) and error.filename == str(partial):  # nobody has heard of that name
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
     with suppress(OSError):  # the folder's own entry; Windows cannot, and does not need to
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(real.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def _through(path: str | Path) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as file:  # in which the block may seek, and of which nothing goes out if it fails
+        yield file
+        file.seek(0)
+        with open(path, "wb") as out:
+            shutil.copyfileobj(file, out)
+
+
+def _stays(path: str | Path) -> bool:
+    """Whether something is there that takes bytes and cannot be replaced.
+
+    Raises:
+        OSError: it is a folder, a disk or a socket, which can be neither written through nor replaced.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or takes_bytes(mode)):
+        raise OSError(errno.EINVAL, "a disk or a socket, and not a place for a file", str(path))
+    return not os.path.isfile(os.path.realpath(path))  # nor can a file be that has lost its name (/dev/stdout)
+
+
+def takes_bytes(mode: int) -> bool:
+    """Whether it takes bytes one after the other and is no file, as terminals, pipes and /dev/null do.
+
+    Args:
+        mode: st_mode of os.stat.
+    """
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def reason(error: OSError) -> str:
