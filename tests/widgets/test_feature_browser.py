@@ -16,6 +16,7 @@ from llm101_widgets import feature_browser as module
 from llm101_widgets.feature_browser import recording as recording_module
 from llm101_widgets.feature_browser.recording import cut_out, read_recording
 from tests.widgets.made_up_features import HOSTILE, packed, recording
+from tests.widgets.still_picture import svg_of
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_it_leaves_its_latent_behind_as_words_and_as_a_picture(browser: FeatureB
         "  suppressed: ' rain'",
     ]
     browser.latent = 9
-    picture = ET.fromstring(browser._repr_mimebundle_()[0]["image/svg+xml"])
+    picture = ET.fromstring(svg_of(browser))
     assert HOSTILE in "".join(picture.itertext())
     assert {node.tag.rpartition("}")[2] for node in picture.iter()} == {"svg", "title", "rect", "text", "tspan"}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from llm101_widgets import LayerGrid
+from tests.widgets.still_picture import svg_of
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>\x00'
 
@@ -48,7 +49,7 @@ def test_it_leaves_a_picture_and_words_behind() -> None:
     assert repr(one).split("\n")[1].startswith("layer 0: ␣a → ␣cat, ")
     data = one._repr_mimebundle_()[0]
     assert data["text/plain"] == repr(one)
-    picture = ET.fromstring(data["image/svg+xml"])
+    picture = ET.fromstring(svg_of(one))
     words = [node.text for node in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert {"lens", "␣cat", "⏎", "fish", "layer 1"} <= set(words)
     assert {node.tag.rpartition("}")[2] for node in picture.iter()} == {"svg", "title", "rect", "text"}

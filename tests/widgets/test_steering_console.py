@@ -14,6 +14,7 @@ import pytest
 
 from llm101_widgets import SteeringConsole
 from llm101_widgets.steering_console.picture import mentions
+from tests.widgets.still_picture import svg_of
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>\x00'
 LATENTS = {7: "the bridge", 9: HOSTILE}
@@ -213,7 +214,7 @@ def test_a_model_that_cannot_be_steered_and_no_latents_are_refused() -> None:
 def test_it_leaves_its_last_pair_behind_as_words_and_as_a_picture() -> None:
     one = console(prompt=f"A bridge {HOSTILE}")
     assert repr(one) == "a steering console, nothing written yet"
-    assert "image/svg+xml" not in one._repr_mimebundle_()[0]
+    assert "text/html" not in one._repr_mimebundle_()[0]
     one.run()
     data = one._repr_mimebundle_()[0]
     assert data["text/plain"] == repr(one)
@@ -221,7 +222,7 @@ def test_it_leaves_its_last_pair_behind_as_words_and_as_a_picture() -> None:
         f"as it is (0 × bridge): A bridge {HOSTILE} cat cat cat",
         f"latent 7 held at 4 (3 × bridge): A bridge {HOSTILE} Bridges Bridges Bridges",
     ]
-    picture = ET.fromstring(data["image/svg+xml"])
+    picture = ET.fromstring(svg_of(one))
     assert '<img src=x onerror="alert(1)"></script>' in "".join(picture.itertext())
     assert {node.tag.rpartition("}")[2] for node in picture.iter()} == {"svg", "title", "rect", "text", "tspan"}
 

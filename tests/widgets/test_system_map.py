@@ -8,6 +8,7 @@ import pytest
 
 from llm101.diagrams import ARROWS, BOXES
 from llm101_widgets import SystemMap
+from tests.widgets.still_picture import svg_of
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 SVG = "{http://www.w3.org/2000/svg}"
@@ -59,8 +60,7 @@ def test_a_field_that_a_box_does_not_have_is_refused() -> None:
 
 
 def test_the_picture_left_behind_is_sound_and_takes_every_text_as_text() -> None:
-    data, _ = SystemMap({"text": {"now": HOSTILE}})._repr_mimebundle_()
-    picture = ET.fromstring(data["image/svg+xml"])
+    picture = ET.fromstring(svg_of(SystemMap({"text": {"now": HOSTILE}})))
     assert len(picture.findall(f"{SVG}rect")) == 1 + len(BOXES)
     assert len(picture.findall(f"{SVG}path")) == len(ARROWS)
     words = {text.text for text in picture.iter(f"{SVG}text")}

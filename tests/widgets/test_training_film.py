@@ -10,6 +10,7 @@ import pytest
 import llm101
 from llm101_widgets import TrainingFilm
 from llm101_widgets.training_film.picture import as_svg
+from tests.widgets.still_picture import svg_of
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_it_leaves_the_moment_behind_in_words_and_as_a_picture(film: dict[str, A
     assert "like “dog”: cat, bird" in repr(shown)
     data = shown._repr_mimebundle_()[0]  # pyright: ignore[reportOptionalSubscript]
     assert data["text/plain"] == repr(shown)
-    picture = data["image/svg+xml"]
+    picture = svg_of(shown)
     assert picture == as_svg(film, 36)
     for words in film["groups"].values():
         assert all(f">{word}<" in picture for word in words)

@@ -12,6 +12,7 @@ import pytest
 from llm101_widgets import TrainingMonitor
 from llm101_widgets import training_monitor as module
 from llm101_widgets.training_monitor.picture import as_svg, thinned
+from tests.widgets.still_picture import svg_of
 
 
 class Run:
@@ -139,5 +140,5 @@ def test_it_leaves_a_picture_and_words_behind(run: Run) -> None:
     )
     data = monitor._repr_mimebundle_()[0]  # pyright: ignore[reportOptionalSubscript]
     assert data["text/plain"] == repr(monitor)
-    assert data["image/svg+xml"] == as_svg(monitor.train, monitor.valid, 4)
-    assert data["image/svg+xml"].count("<circle") == 1
+    assert svg_of(monitor) == as_svg(monitor.train, monitor.valid, 4)
+    assert svg_of(monitor).count("<circle") == 1

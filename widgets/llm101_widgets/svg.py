@@ -1,5 +1,9 @@
-"""What every still picture is made of: text that a picture may hold, and the white page that it stands on."""
+"""What every still picture is made of: text that it may hold, the white page that it stands on, its place in an output.
 
+Reading order: plain, picture, in_html.
+"""
+
+from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
@@ -34,3 +38,17 @@ def picture(title: str, parts: Iterable[str], view: tuple[int, int, int, int], f
         f'<title>{plain(title)}</title><rect x="{left}" y="{top}" width="100%" height="100%" fill="white"/>'
         f"{''.join(parts)}</svg>"
     )
+
+
+def in_html(svg: str, words: str) -> dict[str, str]:
+    """A picture as it is left behind in an output, with the same in words for those who cannot see it.
+
+    It is an image inside HTML: this is shown also where a notebook is not trusted yet, as any that comes from somewhere
+    else. Of a bare SVG such a notebook shows nothing but text/plain.
+
+    Example:
+        >>> in_html("<svg/>", 'a "picture"')["text/html"]
+        '<img alt="a &quot;picture&quot;" style="max-width: 100%" src="data:image/svg+xml;base64,PHN2Zy8+">'
+    """
+    source = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
+    return {"text/html": f'<img alt="{escape(words)}" style="max-width: 100%" src="{source}">'}

@@ -13,6 +13,7 @@ import traitlets as t
 from llm101_widgets.feature_browser.picture import as_svg
 from llm101_widgets.feature_browser.recording import cut_out, in_words, read_recording
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.svg import in_html
 
 LARGEST = 3_000_000  # bytes of a recording that a page can be given
 
@@ -65,7 +66,8 @@ class FeatureBrowser(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return data | {"image/svg+xml": as_svg(self._recording["tokens"], self._latents[self.latent])}, metadata
+        svg = as_svg(self._recording["tokens"], self._latents[self.latent])
+        return data | in_html(svg, repr(self)), metadata
 
     def __repr__(self) -> str:
         return in_words(self._recording, self._latents[self.latent])

@@ -10,6 +10,7 @@ import traitlets as t
 
 from llm101_widgets.inference_stepper.tree import Tree
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.svg import in_html
 
 LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "min_p": (0.0, 1.0)}
 FILES = ("choices", "tree", "parts", "widget")
@@ -73,7 +74,7 @@ class InferenceStepper(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return data | {"image/svg+xml": self._tree.picture(self.selected)}, metadata
+        return data | in_html(self._tree.picture(self.selected), repr(self)), metadata
 
     def __repr__(self) -> str:
         return self._tree.description(self.selected)

@@ -11,6 +11,7 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.layer_grid.picture import as_svg, visible
+from llm101_widgets.svg import in_html
 
 MOST_CELLS = 4096  # more than an eye can tell apart, and a page can hold
 
@@ -67,7 +68,8 @@ class LayerGrid(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         texts = [[self._text(i, j) for j in range(len(self.columns))] for i in range(len(self.rows))]
-        return data | {"image/svg+xml": as_svg(self.title, self.rows, self.columns, self.values, texts)}, metadata
+        svg = as_svg(self.title, self.rows, self.columns, self.values, texts)
+        return data | in_html(svg, repr(self)), metadata
 
     def __repr__(self) -> str:
         lines = [f"{self.title or 'a grid'}: {len(self.rows)} rows, {len(self.columns)} columns of {self.value_name}"]

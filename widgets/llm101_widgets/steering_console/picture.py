@@ -10,14 +10,14 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llm101_widgets.svg import picture, plain
+from llm101_widgets.svg import in_html, picture, plain
 
 WIDTH, LINE, LETTERS = 430, 20, 56  # of a column, between lines, and letters to a line
 
 
 def pictures(stories: Sequence[Mapping[str, Any]], concept: str) -> dict[str, str]:
     """The last pair as it stands in an output, by its kind; nothing if there is none."""
-    return {"image/svg+xml": as_svg(stories[-1], concept)} if stories else {}
+    return in_html(as_svg(stories[-1], concept), in_words(stories, concept)) if stories else {}
 
 
 def as_svg(story: Mapping[str, Any], concept: str) -> str:

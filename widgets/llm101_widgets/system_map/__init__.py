@@ -11,6 +11,7 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.map_picture import ARROWS, BOXES, VIEW, arrow, as_svg, as_text, box
+from llm101_widgets.svg import in_html
 
 FIELDS = ("now", "sentence", "facts", "chapter")
 
@@ -59,7 +60,7 @@ class SystemMap(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "image/svg+xml": as_svg(self.boxes, self.arrows)}, metadata
+        return data | in_html(as_svg(self.boxes, self.arrows), repr(self)), metadata
 
     def __repr__(self) -> str:
         return as_text(self.boxes, self.arrows)

@@ -11,6 +11,7 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.svg import in_html
 from llm101_widgets.training_film.picture import as_svg
 
 PARTS = ("prompts", "groups", "steps", "moments")
@@ -43,7 +44,7 @@ class TrainingFilm(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return data | {"image/svg+xml": as_svg(self.film, self.moment)}, metadata
+        return data | in_html(as_svg(self.film, self.moment), repr(self)), metadata
 
     def __repr__(self) -> str:
         shown = self.film["moments"][self.moment]

@@ -12,6 +12,7 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.svg import in_html
 from llm101_widgets.training_monitor.picture import as_svg, thinned
 
 COMMANDS = ("start", "pause", "resume", "stop")
@@ -63,7 +64,8 @@ class TrainingMonitor(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return data | {"image/svg+xml": as_svg(self.train, self.valid, self.now.get("steps", 1))}, metadata
+        svg = as_svg(self.train, self.valid, self.now.get("steps", 1))
+        return data | in_html(svg, repr(self)), metadata
 
     def __repr__(self) -> str:
         if not self.now:
