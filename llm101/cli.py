@@ -18,6 +18,7 @@ from typing import Any
 
 from llm101 import cli_compress, cli_estimate, cli_features, cli_pretrain, cli_use
 from llm101.atomic_file import reason
+from llm101.cli_names import check_names
 
 COMMAND_MODULES = (cli_use, cli_pretrain, cli_compress, cli_features, cli_estimate)
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
     try:
+        check_names(options)
         result = run(options)
         if options.json and result is not None:
             print(json.dumps(result))

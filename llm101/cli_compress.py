@@ -6,24 +6,26 @@ import argparse
 import time
 from typing import Any
 
+from llm101.cli_names import InputModel, InputStream, OutputStream
 from llm101.cli_progress import say
 
 
 def compress_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
-    command.add_argument("file", help="any file; the model's kind of text shrinks most")
+    command.add_argument("file", type=InputStream, help="any file; the model's kind of text shrinks most")
     _common_options(command)
 
 
 def decompress_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
-    command.add_argument("file", help="what llm101 compress wrote")
+    command.add_argument("file", type=InputStream, help="what llm101 compress wrote")
     _common_options(command)
 
 
 def _common_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-o", "--out", required=True, metavar="OUT", help="the file to write")
-    command.add_argument("--model", default="storyteller", metavar="NAME", help="the same both ways (%(default)s)")
+    add = command.add_argument
+    add("-o", "--out", type=OutputStream, required=True, metavar="OUT", help="the file to write")
+    add("--model", type=InputModel, default="storyteller", metavar="NAME", help="the same both ways (%(default)s)")
 
 
 def compress(options: argparse.Namespace) -> dict[str, Any]:

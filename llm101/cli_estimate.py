@@ -6,19 +6,25 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm101.cli_names import InputModel, Name
+
 if TYPE_CHECKING:
     from llm101.model import ModelConfig
 
 
 def estimate_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
-    command.add_argument("model", help="a known model, a folder, or a published one such as llama-2-7b")
     command.add_argument(
-        "--on", default="this", metavar="MACHINE", help="a100, h100, laptop, this: measured (%(default)s)"
+        "model", type=InputModel, help="a known model, a folder, or a published one such as llama-2-7b"
+    )
+    command.add_argument(
+        "--on", type=Name, default="this", metavar="MACHINE", help="a100, h100, laptop, this: measured (%(default)s)"
     )
     command.add_argument("--context", type=int, metavar="N", help="tokens of text behind it (all that it can look at)")
     command.add_argument("--batch", type=int, default=1, metavar="B", help="texts at once (%(default)s)")
-    command.add_argument("--dtype", default="float16", metavar="D", help="float32, float16, bfloat16, int8 or int4")
+    command.add_argument(
+        "--dtype", type=Name, default="float16", metavar="D", help="float32, float16, bfloat16, int8 or int4"
+    )
 
 
 def estimate(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm101.cli_names import InputFile, InputModel, InputTexts, OutputFile
 from llm101.cli_progress import now_and_then, say
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def features_options(command: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
-        action.add_argument("--model", default="storyteller", help="a model's name or folder (%(default)s)")
+        action.add_argument(
+            "--model", type=InputModel, default="storyteller", help="a model's name or folder (%(default)s)"
+        )
         options(action)
 
 
@@ -43,9 +46,16 @@ def features(options: argparse.Namespace) -> dict[str, Any]:
 
 def _train_options(action: argparse.ArgumentParser) -> None:
     add = action.add_argument
-    add("corpus", nargs="+", help="text files or folders; each gives as many tokens as the others")
-    add("--out", required=True, metavar="FILE", help="the autoencoder, a .safetensors file")
-    add("--valid", nargs="+", required=True, metavar="FILE", help="texts to judge it on, never trained on")
+    add("corpus", nargs="+", type=InputTexts, help="text files or folders; each gives as many tokens as the others")
+    add("--out", type=OutputFile, required=True, metavar="FILE", help="the autoencoder, a .safetensors file")
+    add(
+        "--valid",
+        nargs="+",
+        type=InputTexts,
+        required=True,
+        metavar="FILE",
+        help="texts to judge it on, never trained on",
+    )
     add("--layer", type=int, default=3, help="it reads the residual stream after this layer (%(default)s)")
     add("--latents", type=int, default=3840, help="how many latents (%(default)s)")
     add("--active", type=int, default=16, help="how many of them per token (%(default)s)")
@@ -111,7 +121,7 @@ def _look_options(action: argparse.ArgumentParser) -> None:
     what.add_argument("text", nargs="?", help="show the strongest latents at each token of this text")
     what.add_argument("--latent", type=int, metavar="N", help="show what latent N responds to and does")
     what.add_argument("--search", metavar="WORD", help="show the latents that have to do with a word")
-    add("--autoencoder", metavar="FILE", help="another one than the Storyteller's own")
+    add("--autoencoder", type=InputFile, metavar="FILE", help="another one than the Storyteller's own")
     add("--top", type=int, default=3, help="how many latents per token, or found (%(default)s)")
 
 
@@ -192,13 +202,18 @@ def _steer_options(action: argparse.ArgumentParser) -> None:
     add("--strength", type=float, help="what it is held at, in the units of the residual stream; 0 removes it")
     add("--reach", type=float, metavar="CALL", help="hold it only where its call is stronger than this")
     add("--enough", type=float, metavar="CALL", help="let go once the text has called it more strongly than this")
-    add("--autoencoder", metavar="FILE", help="another one than the Storyteller's own")
+    add("--autoencoder", type=InputFile, metavar="FILE", help="another one than the Storyteller's own")
     add("--concept", default="bridge", metavar="WORD", help="what to count in the texts (%(default)s)")
     add("--stories", type=int, default=1, metavar="N", help="how many to write of each kind (%(default)s)")
     add("--max-tokens", type=int, default=100, help="length of each (%(default)s)")
     add("--temperature", type=float, default=0.8, help="how freely to choose (%(default)s)")
     add("--seed", type=int, default=0, help="of the choices; the same for both kinds (%(default)s)")
-    add("--save", metavar="FILE", help="keep the steering as a file, for `llm101 complete --steering FILE`")
+    add(
+        "--save",
+        type=OutputFile,
+        metavar="FILE",
+        help="keep the steering as a file, for `llm101 complete --steering FILE`",
+    )
 
 
 def steer(options: argparse.Namespace) -> dict[str, Any]:
@@ -230,7 +245,7 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
             print(f"{kind}: {options.prompt}{stories[0].text}")
             rate, repeated = f"{measured.concept_rate:.0%} mention {options.concept!r}", measured.repeated_trigrams
             print(f"    {rate}, {repeated:.1%} repeated, {measured.loss_nats:.2f} nats per token\n")
-    if options.save:
+    if options.save is not None:
         steering.save(options.save)
     return result
 

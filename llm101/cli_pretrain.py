@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from llm101.cli_names import InputTexts, Name, OutputFolder
 from llm101.cli_progress import now_and_then, say
 
 if TYPE_CHECKING:
@@ -22,9 +23,16 @@ SAMPLE_PROMPT = "Once upon a time"
 def pretrain_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
     add = command.add_argument
-    add("corpus", nargs="+", help="text files, folders, or a hub dataset (owner/name)")
-    add("--out", required=True, metavar="DIR", help="folder for the run and the finished model")
-    add("--valid", nargs="+", default=[], metavar="FILE", help="texts to judge it on; else 2 %% are held back")
+    add("corpus", nargs="+", type=InputTexts, help="text files, folders, or a hub dataset (owner/name)")
+    add("--out", type=OutputFolder, required=True, metavar="DIR", help="folder for the run and the finished model")
+    add(
+        "--valid",
+        nargs="+",
+        type=InputTexts,
+        default=[],
+        metavar="FILE",
+        help="texts to judge it on; else 2 %% are held back",
+    )
     length = command.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=1000, help="how often the parameters move (%(default)s)")
     length.add_argument("--minutes", type=float, help="train about that long instead")
@@ -42,7 +50,7 @@ def pretrain_options(command: argparse.ArgumentParser) -> None:
     add("--evaluate-every", type=int, default=100, metavar="N", help="steps between looks at validation (%(default)s)")
     add("--checkpoint-seconds", type=float, default=120, metavar="S", help="work that a crash may cost (%(default)s)")
     add("--snapshots", type=int, default=0, metavar="N", help="keep the parameters of N moments (%(default)s)")
-    add("--device", help="cpu, cuda or mps (cuda if there is one, else cpu)")
+    add("--device", type=Name, help="cpu, cuda or mps (cuda if there is one, else cpu)")
     add("--compile", action="store_true", help="let torch.compile fuse the arithmetic; needs a C++ compiler")
 
 

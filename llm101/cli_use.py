@@ -7,12 +7,17 @@ import sys
 from typing import Any
 
 from llm101 import doctor, reading
+from llm101.cli_names import InputFile, InputModel, Name, OutputFolder
 
 
 def read_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
-    command.add_argument("folder", nargs="?", help="where the chapters go, if llm101 was installed (./llm101-book)")
-    command.add_argument("--chapter", default=reading.FIRST_CHAPTER, help="which notebook to open (%(default)s)")
+    command.add_argument(
+        "folder", nargs="?", type=OutputFolder, help="where the chapters go, if llm101 was installed (./llm101-book)"
+    )
+    command.add_argument(
+        "--chapter", type=Name, default=reading.FIRST_CHAPTER, help="which notebook to open (%(default)s)"
+    )
     command.add_argument("--port", type=int, default=8888, help="port on this machine (%(default)s)")
     command.add_argument("--no-browser", action="store_true", help="start the server without a browser window")
     command.add_argument("--copy-only", action="store_true", help="make the folder ready and start nothing")
@@ -70,7 +75,7 @@ def models(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def inspect_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
-    command.add_argument("file", help="a .safetensors file, or the name or folder of a model")
+    command.add_argument("file", type=InputModel, help="a .safetensors file, or the name or folder of a model")
 
 
 def inspect(options: argparse.Namespace) -> dict[str, Any]:
@@ -102,6 +107,7 @@ def tokens_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--tokenizer",
         action="append",
+        type=InputModel,
         metavar="NAME",
         help="storyteller, a model folder, or one of tiktoken's such as o200k_base; may be given several times",
     )
@@ -129,8 +135,19 @@ def complete_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
     add = command.add_argument
     add("prompt", help="the beginning of a text, or - for standard input")
-    add("--model", default="storyteller", metavar="NAME", help="a known model, a folder or a file (%(default)s)")
-    add("--steering", metavar="FILE", help="steer it, with what `llm101 features steer --save FILE` wrote")
+    add(
+        "--model",
+        type=InputModel,
+        default="storyteller",
+        metavar="NAME",
+        help="a known model, a folder or a file (%(default)s)",
+    )
+    add(
+        "--steering",
+        type=InputFile,
+        metavar="FILE",
+        help="steer it, with what `llm101 features steer --save FILE` wrote",
+    )
     add("--max-tokens", type=int, default=200, metavar="N", help="stop after so many tokens (%(default)s)")
     add("--temperature", type=float, default=0.8, metavar="T", help="0: always the likeliest token (%(default)s)")
     add("--top-k", type=int, default=0, metavar="K", help="choose among the K likeliest only (0: all)")

@@ -47,7 +47,9 @@ def check_output_file(path: PathLike, inputs: Iterable[PathLike] = ()) -> None:
     if (mode is not None and stat.S_ISDIR(mode)) or os.fspath(path).endswith(("/", os.sep)):
         raise OutputTargetError(f"{path} is a folder: give the name of a file in it")
     for source in inputs:
-        if mode is not None and os.path.exists(source) and os.path.samefile(path, source):
+        if mode is None or stat.S_ISCHR(mode):  # nobody minds that a terminal is read and written
+            break
+        if os.path.exists(source) and os.path.samefile(path, source):
             raise OutputTargetError(f"{path} would replace the file that it is made from; choose another name")
     if mode is not None and not stat.S_ISREG(mode) and not takes_bytes(mode):
         raise OutputTargetError(f"{path} is a disk or a socket, and not a place for a file: choose another name")

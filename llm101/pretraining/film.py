@@ -25,6 +25,7 @@ from llm101.atomic_file import atomic_file
 from llm101.corpus import Corpus
 from llm101.inference import InferenceEngine
 from llm101.model import ModelConfig, Transformer
+from llm101.output_target import check_output_file
 from llm101.parameters import ParameterFile
 from llm101.pretraining.evaluation import evaluate
 from llm101.tokenizer import Tokenizer
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder given to llm101 pretrain --out")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     options = parser.parse_args()
+    check_output_file(options.out)
     film = record_film(options.run)
     with atomic_file(options.out) as file:
         file.write(json.dumps(film, ensure_ascii=False, separators=(",", ":")).encode())
