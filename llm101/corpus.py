@@ -125,8 +125,9 @@ class Corpus:
         folder = Path(folder)
         if tokenizer.end_id is None:
             raise CorpusError(f"tokenizer {tokenizer.name} has no {END_OF_TEXT} to put between texts")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / "corpus.json").exists():
-            raise CorpusError(f"{folder} holds something else than a corpus; choose another folder")
+        for there in (folder, _partial(folder)):
+            if not is_only_corpus(there):
+                raise CorpusError(f"{there} holds something else than a corpus; choose another folder")
         try:
             with _new_folder(folder) as partial:
                 facts = _write_tokens(texts, tokenizer, partial / "tokens.bin", sources or [], progress, total)
@@ -163,10 +164,27 @@ class Corpus:
         return parts[0], parts[1]
 
 
+def is_only_corpus(folder: Path) -> bool:
+    """Whether a folder, where there is one, holds a corpus or half of one and nothing else, so that it may be replaced.
+
+    Example:
+        >>> is_only_corpus(Path("nowhere")), is_only_corpus(Path(__file__).parent)
+        (True, False)
+    """
+    if not os.path.lexists(folder):
+        return True
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {"tokens.bin", "corpus.json"}
+
+
+def _partial(folder: Path) -> Path:
+    """Where a corpus is written until it is complete."""
+    return folder.with_name(folder.name + ".partial")
+
+
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A place for files that becomes `folder`, in one step, once all of them are written; else nothing is left."""
-    partial = folder.with_name(folder.name + ".partial")
+    partial = _partial(folder)
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was killed
     made = [parent for parent in partial.parents if not parent.exists()]
     try:

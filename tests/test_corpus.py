@@ -190,3 +190,12 @@ def test_a_folder_that_is_no_corpus_is_refused(tmp_path: Path) -> None:
     (tmp_path / "corpus.json").write_text("[1]")
     with pytest.raises(CorpusError, match="is not a prepared corpus"):
         Corpus(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["corpus", "corpus.partial"])
+def test_a_folder_with_anything_else_in_it_is_never_replaced(tokenizer: Tokenizer, tmp_path: Path, name: str) -> None:
+    Corpus.from_texts(["a cat"], tokenizer, tmp_path / name)
+    (tmp_path / name / "notes.txt").write_text("a reader's own")
+    with pytest.raises(CorpusError, match=f"{name} holds something else than a corpus; choose another folder"):
+        Corpus.from_texts(["a dog"], tokenizer, tmp_path / "corpus")
+    assert (tmp_path / name / "notes.txt").read_text() == "a reader's own"
