@@ -74,7 +74,7 @@ FAINT_TEXTS = """() => {
 
 
 # anywidget's part of the page, for a state that was saved: what a chapter is without a kernel and without a network.
-HOST = """async ([source, saved]) => {
+HOST = """async ([source, saved, into]) => {
   const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const state = JSON.parse(saved, (_, value) => value?.base64 === undefined ? value : bytes(value.base64));
   const heard = {};
@@ -85,13 +85,19 @@ HOST = """async ([source, saved]) => {
     on: (event, tell) => (heard[event] ??= []).push(tell),
   };
   const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const el = document.body.appendChild(document.createElement("div"));
+  const el = document.querySelector(into).appendChild(document.createElement("div"));
   window.cleanUp = await widget.render({ model, el });
 }"""
 
 
 def show_without_kernel(page: Page, widget: Any) -> None:
     """Put the widget's saved state on an empty page."""
+    page.set_content("<!doctype html><title>A page</title>")
+    mount(page, widget, "body")
+
+
+def mount(page: Page, widget: Any, into: str) -> None:
+    """Put the widget's saved state into an element of a page."""
     names = [
         name for name in widget.traits(sync=True) if not name.startswith("_") and name not in ("layout", "tooltip")
     ]
@@ -99,6 +105,5 @@ def show_without_kernel(page: Page, widget: Any) -> None:
         {name: getattr(widget, name) for name in names},
         default=lambda value: {"base64": base64.b64encode(value).decode()},
     )
-    page.set_content("<!doctype html><title>A page</title>")
-    page.add_style_tag(content=widget._css)
-    page.evaluate(HOST, [widget._esm, as_text])
+    page.add_style_tag(content=str(widget._css))
+    page.evaluate(HOST, [str(widget._esm), as_text, into])
