@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadWidget } from "./load_widget.mjs";
+import { loadModules } from "./load_widget.mjs";
 
-const { clamp, percent, summary, surprise, tokensPerSecond, visible } = await loadWidget("completion_console");
+const { percent, summary, surprise, tokensPerSecond, visible } = await loadModules(
+  "kernel.js", "number_field.js", "completion_console/widget.js"); // prettier-ignore
 
 test("a probability is said as precisely as it matters", () => {
   assert.deepEqual([1, 0.43, 0.0951, 0.0432, 0.0004, 0].map((p) => percent(Math.log(p))),
@@ -37,10 +38,4 @@ test("a reason that the console does not know is left out, and so is a speed of 
 test("invisible characters of a token can be seen in the list", () => {
   assert.equal(visible(" a\n\tb"), "“ a⏎⇥b”");
   assert.equal(visible(""), "(no text of its own)");
-});
-
-test("a number out of range goes to the nearest that is allowed, and nonsense changes nothing", () => {
-  const limits = { min: 1, max: 100, old: 80, whole: true };
-  assert.deepEqual(["7", "0", "1e9", "2.6", "", " ", "many", "NaN"].map((text) => clamp(text, limits)), [7, 1, 100, 3, 80, 80, 80, 80]);
-  assert.equal(clamp("0.7", { min: 0, max: 2, old: 1 }), 0.7);
 });

@@ -16,7 +16,9 @@ protocol that each one's docstring names.
     training_film         TrainingFilm: a training run that is over, moment by moment
     training_monitor      TrainingMonitor: the curves, speed and samples of a training run as it goes on
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
-    svg                   the white page under every other still picture, and text that it may hold
+    svg                   the white page under every other still picture, text that it may hold, its place in an output
+    limits                the numbers that a reader may set
+    javascript            kernel.js (is anybody there?), number_field.js and each widget's own, joined for the page
 """
 
 from llm101_widgets.bill_calculator import BillCalculator

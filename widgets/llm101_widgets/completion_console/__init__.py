@@ -1,8 +1,7 @@
 """CompletionConsole: type a beginning, and watch a language model on this machine go on.
 
 It takes any object whose `stream(prompt, max_tokens=..., temperature=..., seed=...)` yields tokens with a
-`text`, a `logprob` (natural logarithm) and perhaps a `stop_reason`.
-"""
+`text`, a `logprob` (natural logarithm) and perhaps a `stop_reason`."""
 
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -12,13 +11,17 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from llm101_widgets.javascript import read_modules
+from llm101_widgets.limits import within
+
 LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 - 1)}
 
 
 class CompletionConsole(anywidget.AnyWidget):
     """The page completes in a thread, so that its Stop works; `run()` completes in the cell that calls it."""
 
-    _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
+    _esm = read_modules("kernel.js", "number_field.js", "completion_console/widget.js")
+    _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page
     prompt, max_tokens = t.Unicode().tag(sync=True), t.TraitType(1).tag(sync=True)
     temperature, seed = t.TraitType(0.0).tag(sync=True), t.TraitType(0).tag(sync=True)
@@ -36,10 +39,7 @@ class CompletionConsole(anywidget.AnyWidget):
 
     @t.validate(*LIMITS)
     def _within_limits(self, proposal: Any) -> Any:
-        name, value, (low, high) = proposal["trait"].name, proposal["value"], LIMITS[proposal["trait"].name]
-        if not isinstance(value, (int, type(low))) or not low <= value <= high:
-            raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
-        return value
+        return within(proposal["trait"].name, proposal["value"], LIMITS[proposal["trait"].name])
 
     def _heard(self, settings: dict[str, Any]) -> None:
         """The page sends the four settings to run with, or nothing to stop."""

@@ -4,7 +4,8 @@
 // Writes: the four settings, when a run starts or a setting changes between runs
 // Sends:  {prompt, max_tokens, temperature, seed} to start a run, {} to stop it
 
-const PATIENCE_MS = 1500; // how long to wait for the kernel before saying that we wait
+import { lineToPython } from "../kernel.js";
+import { numberField } from "../number_field.js";
 
 /** "43 %", "4.3 %", "< 0.1 %": a probability, from its natural logarithm. */
 export function percent(logprob) {
@@ -42,13 +43,6 @@ export function visible(text) {
   return text === "" ? "(no text of its own)" : `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
 }
 
-/** A number within the limits of its field; the old one where the reader typed something else. */
-export function clamp(text, { min, max, old, whole }) {
-  const value = Number(text);
-  if (String(text).trim() === "" || !Number.isFinite(value)) return old;
-  return Math.min(max, Math.max(min, whole ? Math.round(value) : value));
-}
-
 function make(tag, className, properties = {}, children = []) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -80,15 +74,16 @@ function render({ model, el }) {
   const temperature = make("input", "", { type: "range", min: 0, max: 2, step: 0.1 });
   temperature.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const temperatureText = make("output", "");
-  const maxTokens = make("input", "", { type: "number", min: 1, max: 4096, step: 1 });
-  const seed = make("input", "", { type: "number", min: 0, max: 4294967295, step: 1 });
+  const maxTokens = numberField({ min: 1, max: 4096 }, () => model.get("max_tokens"));
+  const seed = numberField({ min: 0, max: 4294967295 }, () => model.get("seed"));
   const go = make("button", "llm101-console-go", { type: "submit" });
   const again = make("button", "", { type: "button", textContent: "↻ Again", title: "With the next seed" });
   const form = make("form", "", {}, [
     field("Type a beginning, and press Enter", prompt),
     make("div", "llm101-console-settings", {}, [
       go, again,
-      field("Temperature", temperature, [temperatureText]), field("Most tokens", maxTokens), field("Seed", seed),
+      field("Temperature", temperature, [temperatureText]),
+      field("Most tokens", maxTokens.input), field("Seed", seed.input),
     ]),
   ]); // prettier-ignore
 
@@ -107,20 +102,21 @@ function render({ model, el }) {
   root.setAttribute("aria-label", "Completion console");
   el.append(root);
 
-  let waiting = 0; // the timer of a request that the kernel has not answered
+  const line = lineToPython(model, (words) => {
+    showState();
+    showError(words);
+  });
+  const isRunning = () => model.get("running") && !line.isGone();
 
   const settings = () => ({
-    prompt: prompt.value,
-    max_tokens: clamp(maxTokens.value, { min: 1, max: 4096, old: model.get("max_tokens"), whole: true }),
-    temperature: clamp(temperature.value, { min: 0, max: 2, old: model.get("temperature") }),
-    seed: clamp(seed.value, { min: 0, max: 4294967295, old: model.get("seed"), whole: true }),
-  });
+    prompt: prompt.value, max_tokens: maxTokens.value(), temperature: Number(temperature.value), seed: seed.value(),
+  }); // prettier-ignore
 
   function showSettings() {
     prompt.value = model.get("prompt");
     temperature.value = model.get("temperature");
-    maxTokens.value = model.get("max_tokens");
-    seed.value = model.get("seed");
+    maxTokens.input.value = model.get("max_tokens");
+    seed.input.value = model.get("seed");
     showTemperature();
   }
 
@@ -131,7 +127,7 @@ function render({ model, el }) {
 
   function saveSettings() {
     showTemperature();
-    if (model.get("running")) return; // a run in its thread must be the only one to change the state
+    if (isRunning()) return; // a run in its thread must be the only one to change the state
     for (const [name, value] of Object.entries(settings())) model.set(name, value);
     model.save_changes();
   }
@@ -140,7 +136,7 @@ function render({ model, el }) {
     const tokens = model.get("tokens");
     const beginning = make("span", "llm101-console-beginning", { textContent: model.get("completed") });
     text.replaceChildren(beginning, ...tokens.map(tokenSpan));
-    if (model.get("running")) text.append(make("span", "llm101-console-caret", { textContent: "▍" }));
+    if (isRunning()) text.append(make("span", "llm101-console-caret", { textContent: "▍" }));
     text.hidden = !model.get("completed");
     below.hidden = tokens.length === 0;
     if (details.open) showList();
@@ -152,9 +148,7 @@ function render({ model, el }) {
   }
 
   function showState() {
-    const [running, tokens, report] = [model.get("running"), model.get("tokens"), model.get("report")];
-    clearTimeout(waiting);
-    waiting = 0;
+    const [running, tokens, report] = [isRunning(), model.get("tokens"), model.get("report")];
     go.textContent = running ? "■ Stop" : "▶ Continue";
     again.disabled = running || !model.get("completed");
     text.setAttribute("aria-busy", String(running));
@@ -164,24 +158,25 @@ function render({ model, el }) {
     showText();
   }
 
+  function answered() {
+    line.heard();
+    showState();
+  }
+
   function showError(words) {
     error.textContent = words;
     error.hidden = !words;
   }
 
   function run() {
-    if (model.get("running") || waiting) return;
+    if (isRunning() || line.isWaiting()) return;
     if (!prompt.value.trim()) return showError("Type a beginning first, such as “Once upon a time”.");
-    model.send(settings());
-    waiting = setTimeout(() => {
-      status.textContent = "Waiting for the kernel: it is busy with a cell, or not there (then run this cell first).";
-      waiting = 0;
-    }, PATIENCE_MS);
+    line.send(settings());
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (model.get("running")) model.send({});
+    if (isRunning()) line.send({});
     else run();
   });
   prompt.addEventListener("keydown", (event) => {
@@ -190,19 +185,21 @@ function render({ model, el }) {
     run();
   });
   again.addEventListener("click", () => {
-    seed.value = (settings().seed + 1) % 4294967296;
+    seed.input.value = (seed.value() + 1) % 4294967296;
     run();
   });
-  for (const input of [prompt, temperature, maxTokens, seed]) input.addEventListener("change", saveSettings);
+  for (const input of [prompt, temperature, maxTokens.input, seed.input]) {
+    input.addEventListener("change", saveSettings);
+  }
   temperature.addEventListener("input", showTemperature);
   tinted.addEventListener("change", () => root.classList.toggle("llm101-console-plain", !tinted.checked));
   details.addEventListener("toggle", showList);
   for (const name of ["prompt", "max_tokens", "temperature", "seed"]) model.on(`change:${name}`, showSettings);
-  for (const name of ["running", "error", "report", "completed", "name"]) model.on(`change:${name}`, showState);
+  for (const name of ["running", "error", "report", "completed", "name"]) model.on(`change:${name}`, answered);
   model.on("change:tokens", showText);
   showSettings();
   showState();
-  return () => clearTimeout(waiting);
+  return line.heard;
 }
 
 export default { render };

@@ -10,6 +10,7 @@ import traitlets as t
 
 from llm101_widgets.inference_stepper.tree import Tree
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.limits import within
 from llm101_widgets.svg import in_html
 
 LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "min_p": (0.0, 1.0)}
@@ -35,11 +36,9 @@ class InferenceStepper(anywidget.AnyWidget):
 
     @t.validate("selected", *LIMITS)
     def _is_possible(self, proposal: Any) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        low, high = LIMITS[name] if name in LIMITS else (0, len(self._tree.nodes) - 1)
-        if isinstance(value, bool) or not isinstance(value, (int, type(low))) or not low <= value <= high:
-            raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
-        return value
+        name = proposal["trait"].name
+        limits = LIMITS[name] if name in LIMITS else (0, len(self._tree.nodes) - 1)
+        return within(name, proposal["value"], limits)
 
     def begin(self, prompt: str) -> None:
         """A new tree, which has only the prompt."""

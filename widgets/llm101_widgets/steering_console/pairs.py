@@ -12,6 +12,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from llm101_widgets.limits import within
+
 BOTH = ("prompt", "max_tokens", "temperature", "seed")
 """What both texts of a pair have in common."""
 SETTINGS = (*BOTH, "latent", "strength")
@@ -91,7 +93,4 @@ def check(name: str, value: Any, strongest: float = inf) -> Any:
         Traceback (most recent call last):
         ValueError: seed must be a number from 0 to 4294967295, got 1.5
     """
-    low, high = LIMITS.get(name, (-strongest, strongest))
-    if isinstance(value, bool) or not isinstance(value, (int, type(low))) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
-    return value
+    return within(name, value, LIMITS.get(name, (-strongest, strongest)))
