@@ -1,6 +1,6 @@
 """The command line: each command is a call that a notebook could make.
 
-It knows how to ask and how to show; the work is done elsewhere. Exit codes: 0 done, 1 cannot, 2 misused.
+It knows how to ask and how to show; the work is done elsewhere. Exit codes: 0 done, 1 cannot, 2 misused, 130 stopped.
 Results go to standard output, as a line or table or (with --json) as one object; progress goes to standard error.
 
 Reading order: main, then the commands in the order of the table in `parser`.
@@ -9,24 +9,40 @@ Reading order: main, then the commands in the order of the table in `parser`.
 from __future__ import annotations
 
 import argparse
-import io
+import errno
 import json
 import os
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-from llm101 import cli_compress, cli_estimate, cli_features, cli_pretrain, cli_use
+from llm101 import __version__, cli_compress, cli_estimate, cli_features, cli_pretrain, cli_use
 from llm101.atomic_file import reason
-from llm101.cli_names import check_names
+from llm101.cli_progress import say
+from llm101.cli_streams import fill_closed, flush_output, forget_output, prepare_output
+from llm101.cli_words import check_words
 
 COMMAND_MODULES = (cli_use, cli_pretrain, cli_compress, cli_features, cli_estimate)
+DONE, CANNOT, MISUSED, STOPPED = 0, 1, 2, 130
+LONGEST_COMPLAINT = 240
+"""In characters: a number or a name may be as long as somebody cares to make it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose complaints are one line here."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and where to read on."""
+        self.exit(MISUSED, _cut(f"{self.prog}: {message}") + f"; {self.prog} --help says what can be given\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     says = "Open, run, take apart and rebuild a large language model."
-    top = argparse.ArgumentParser(prog="llm101", description=says)
+    more = "With LLM101_TRACEBACK=1 in the environment, an error shows where in the code it arose."
+    top = Parser(prog="llm101", description=says, epilog=more)
+    top.add_argument("--version", action="version", version=f"llm101 {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, says, options, run in (command for module in COMMAND_MODULES for command in module.COMMANDS):
         command = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
@@ -40,44 +56,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0: done. 1: cannot be done, and one line on standard error says why. argparse exits with 2 by itself.
+        0: done. 1: cannot be done, and one line on standard error says why. 130: stopped by Ctrl-C.
+        argparse exits with 2 (misused) by itself.
     """
-    options = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], Any] = options.run
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
+    fill_closed()
     try:
-        check_names(options)
-        result = run(options)
-        if options.json and result is not None:
-            print(json.dumps(result))
-        sys.stdout.flush()  # here, because Python's own flush at exit could only complain
+        with _plain_warnings():
+            return _run(arguments)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        _forget_output()
-        return 0
-    except (ValueError, OSError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's way of saying MemoryError
+        forget_output()
+        return DONE
+    except Exception as error:
+        if os.environ.get("LLM101_TRACEBACK"):
             raise
-        print(f"llm101: {_one_line(error)}", file=sys.stderr)
-        _forget_output()
-        return 1
+        say(f"llm101: {_one_line(error)}")
+        forget_output()
+        return CANNOT
     except KeyboardInterrupt:
-        print("llm101: interrupted", file=sys.stderr)
-        return 1
-    return getattr(options, "exit_code", 0)
+        say("llm101: stopped")
+        forget_output()
+        return STOPPED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = parser().parse_args(arguments)
+    finally:
+        flush_output()  # of --help
+    _check_current_folder()
+    check_words(options)
+    prepare_output()
+    result: dict[str, Any] | None = options.run(options)
+    if options.json and result is not None:
+        print(json.dumps(result))
+    flush_output()
+    return getattr(options, "exit_code", DONE)
+
+
+def _check_current_folder() -> None:
+    """PyTorch's arithmetic library ends the process if it cannot tell where it is."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise ValueError("the current folder was deleted: go to another one (cd ..)") from None
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, MemoryError | RuntimeError):
+    if _is_lack_of_memory(error):
         return "there is not enough memory for that; try something smaller"
+    text = " ".join(str(error).split())
+    if isinstance(error, ImportError):
+        return _cut(f"{error.name or 'a package'} is missing or damaged ({text}); `llm101 doctor` says what to do")
     if isinstance(error, OSError):
-        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
-    return " ".join(str(error).split()) or type(error).__name__
+        return _cut(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
+    if isinstance(error, ValueError) and text:
+        return _cut(text)
+    kind = type(error).__name__
+    return _cut(f"a mistake in llm101 ({kind}: {text})") + "; LLM101_TRACEBACK=1 shows where, for whoever will mend it"
 
 
-def _forget_output() -> None:
-    """Let what could not be written go, or Python would try once more at exit and complain."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _is_lack_of_memory(error: Exception) -> bool:
+    """PyTorch, and the loader of its libraries, have their own ways of saying MemoryError."""
+    if isinstance(error, RuntimeError | ImportError):
+        return any(words in str(error) for words in ("memory", "failed to map segment"))
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+
+
+def _cut(text: str, length: int = LONGEST_COMPLAINT) -> str:
+    """Leave the middle of a line out that is too long, as the end often says what to do.
+
+    Example:
+        >>> _cut("seed is " + 30 * "9" + ": too large", 30)
+        'seed is 99999 … 99: too large'
+    """
+    half = length // 2 - 2
+    return text if len(text) <= length else f"{text[:half]} … {text[-half:]}"
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """A warning is one line, without the line of code that gave it."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"llm101: {_cut(' '.join(str(message).split()))}")
+        yield

@@ -6,8 +6,8 @@ import argparse
 import time
 from typing import Any
 
-from llm101.cli_names import InputModel, InputStream, OutputStream
 from llm101.cli_progress import say
+from llm101.cli_words import InputModel, InputStream, OutputStream
 
 
 def compress_options(command: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm101.cli_names import InputModel, Name
+from llm101.cli_words import InputModel, Name
 
 if TYPE_CHECKING:
     from llm101.model import ModelConfig

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm101.cli_names import InputFile, InputModel, InputTexts, OutputFile
-from llm101.cli_progress import now_and_then, say
+from llm101.cli_progress import SecondsLeft, now_and_then, say
+from llm101.cli_streams import text_of
+from llm101.cli_words import InputFile, InputModel, InputTexts, OutputFile, Text
 
 if TYPE_CHECKING:
     from llm101.interpretability.autoencoder_training import AutoencoderTrainer
@@ -27,7 +28,11 @@ def features_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, says, options in (
-        ("train", "train a sparse autoencoder on a model's residual stream", _train_options),
+        (
+            "train",
+            "train a sparse autoencoder on a residual stream, and measure it for minutes",
+            _train_options,
+        ),
         ("look", "show what a text makes active, or what a latent responds to", _look_options),
         ("steer", "continue a text with and without one latent held at a strength", _steer_options),
     ):
@@ -102,7 +107,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     rows = residual_rows(lm.model, ids, config.point, dtype=torch.float16, progress=_progress("reading texts"))
     sae = _trained(AutoencoderTrainer(rows.x, config, recipe))
     about = {"recipe": _command_line(options)}
-    sae.save(options.out, about)  # before it is measured, which takes a while
+    sae.save(options.out, about)
+    say(f"saved {options.out}; measuring it takes some minutes, and Ctrl-C leaves it saved without its scorecard")
     n_more = max(0, N_COUNTED_TOKENS - sum(map(len, valid))) * len(left) // max(1, sum(map(len, left)))
     card = score(lm.model, sae, valid, count_ids=left[:n_more], progress=_progress("measuring"))
     sae.scorecard = {name: round(value, 5) for name, value in card.facts().items()}
@@ -118,9 +124,11 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
 def _look_options(action: argparse.ArgumentParser) -> None:
     add = action.add_argument
     what = action.add_mutually_exclusive_group(required=True)
-    what.add_argument("text", nargs="?", help="show the strongest latents at each token of this text")
+    what.add_argument(
+        "text", type=Text, nargs="?", help="show the strongest latents at each token of this text (-: standard input)"
+    )
     what.add_argument("--latent", type=int, metavar="N", help="show what latent N responds to and does")
-    what.add_argument("--search", metavar="WORD", help="show the latents that have to do with a word")
+    what.add_argument("--search", type=Text, metavar="WORD", help="show the latents that have to do with a word")
     add("--autoencoder", type=InputFile, metavar="FILE", help="another one than the Storyteller's own")
     add("--top", type=int, default=3, help="how many latents per token, or found (%(default)s)")
 
@@ -156,7 +164,7 @@ def _look_at_text(
 ) -> dict[str, Any]:
     from llm101.interpretability.capture import capture
 
-    ids = lm.tokenizer.encode(options.text)
+    ids = lm.tokenizer.encode(text_of(options.text))
     if not ids:
         raise ValueError("the text has no tokens: give it a few words")
     residual = capture(lm.model, [*lm.engine.start_ids, *ids], sae.config.point)[sae.config.point]
@@ -197,13 +205,13 @@ def _print_latent(features: Features, latent: LatentRecord) -> None:
 
 def _steer_options(action: argparse.ArgumentParser) -> None:
     add = action.add_argument
-    add("prompt", help="the beginning of a text")
+    add("prompt", type=Text, help="the beginning of a text, or - for standard input")
     add("--latent", type=int, metavar="N", help="left out: the Storyteller's latent for the Golden Gate Bridge")
     add("--strength", type=float, help="what it is held at, in the units of the residual stream; 0 removes it")
     add("--reach", type=float, metavar="CALL", help="hold it only where its call is stronger than this")
     add("--enough", type=float, metavar="CALL", help="let go once the text has called it more strongly than this")
     add("--autoencoder", type=InputFile, metavar="FILE", help="another one than the Storyteller's own")
-    add("--concept", default="bridge", metavar="WORD", help="what to count in the texts (%(default)s)")
+    add("--concept", type=Text, default="bridge", metavar="WORD", help="what to count in the texts (%(default)s)")
     add("--stories", type=int, default=1, metavar="N", help="how many to write of each kind (%(default)s)")
     add("--max-tokens", type=int, default=100, help="length of each (%(default)s)")
     add("--temperature", type=float, default=0.8, help="how freely to choose (%(default)s)")
@@ -228,13 +236,13 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
     if not options.concept.strip():
         raise ValueError("--concept is empty: say which word to count")
     lm, sae = _model_and_autoencoder(options)
-    steering = _steering(sae, options)
+    prompt, steering = text_of(options.prompt), _steering(sae, options)
     result: dict[str, Any] = {"latent": steering.latent, "strength": steering.strength, "point": steering.point}
     for kind, how in (("plain", nullcontext()), ("steered", steering.on(lm.model))):
         with how:
             stories = write_stories(
                 lm,
-                [options.prompt] * options.stories,
+                [prompt] * options.stories,
                 max_tokens=options.max_tokens,
                 temperature=options.temperature,
                 seed=options.seed,
@@ -242,7 +250,7 @@ def steer(options: argparse.Namespace) -> dict[str, Any]:
         measured = outcome(lm, stories, rf"(?<!\w){re.escape(options.concept)}")  # "rain" is not in "train"
         result[kind] = {"texts": [story.text for story in stories], **vars(measured)}
         if not options.json:
-            print(f"{kind}: {options.prompt}{stories[0].text}")
+            print(f"{kind}: {prompt}{stories[0].text}")
             rate, repeated = f"{measured.concept_rate:.0%} mention {options.concept!r}", measured.repeated_trigrams
             print(f"    {rate}, {repeated:.1%} repeated, {measured.loss_nats:.2f} nats per token\n")
     if options.save is not None:
@@ -302,7 +310,13 @@ def _command_line(options: argparse.Namespace) -> str:
 
 
 def _progress(what: str) -> Progress:
-    return now_and_then(5, lambda done, total: f"{what}: {done:,} of {total:,}")
+    seconds_left = SecondsLeft()
+
+    def line(done: int, total: int) -> str:
+        left = seconds_left(done, total)
+        return f"{what}: {done:,} of {total:,}" + (f", {left:,.0f} s left" if left else "")
+
+    return now_and_then(5, line)
 
 
 COMMANDS = (("features", "train or look into a sparse autoencoder, or steer with it", features_options, features),)

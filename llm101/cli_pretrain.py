@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from llm101.cli_names import InputTexts, Name, OutputFolder
 from llm101.cli_progress import now_and_then, say
+from llm101.cli_words import InputTexts, Name, OutputFolder
 
 if TYPE_CHECKING:
     from llm101.corpus import Progress

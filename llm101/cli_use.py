@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from llm101 import doctor, reading
-from llm101.cli_names import InputFile, InputModel, Name, OutputFolder
+from llm101.cli_progress import say
+from llm101.cli_streams import standard_input, text_of
+from llm101.cli_words import InputFile, InputModel, Name, OutputFolder, Text
 
 
 def read_options(command: argparse.ArgumentParser) -> None:
@@ -27,9 +28,9 @@ def read(options: argparse.Namespace) -> dict[str, Any] | None:
     """Open the book in JupyterLab."""
     book = reading.open_book(options.folder)
     if book.kept:
-        print(f"edited, so left as they are: {', '.join(book.kept)}", file=sys.stderr)
+        say(f"edited, so left as they are: {', '.join(book.kept)}")
     if book.beside:
-        print(f"this version of them is in: {', '.join(book.beside)}", file=sys.stderr)
+        say(f"this version of them is in: {', '.join(book.beside)}")
     if options.copy_only:
         if not options.json:
             print(f"the book is in {book.folder}")
@@ -59,7 +60,7 @@ def models_options(command: argparse.ArgumentParser) -> None:
     """None: it lists them all."""
 
 
-def models(options: argparse.Namespace) -> list[dict[str, Any]]:
+def models(options: argparse.Namespace) -> dict[str, Any]:
     """List the models that can be loaded by name."""
     from llm101.library import known_models
 
@@ -70,7 +71,7 @@ def models(options: argparse.Namespace) -> list[dict[str, Any]]:
             if row["installed"]:
                 size = f"{row['n_parameters']:,} parameters, {row['n_bytes'] / 1e6:.1f} MB"
             print(f"{row['name']:<14} {size}  ({row['origin']})")
-    return rows
+    return {"models": rows}
 
 
 def inspect_options(command: argparse.ArgumentParser) -> None:
@@ -113,11 +114,11 @@ def tokens_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def tokens(options: argparse.Namespace) -> dict[str, Any] | list[dict[str, Any]]:
-    """Show the tokens of a text, for one tokenizer or several."""
+def tokens(options: argparse.Namespace) -> dict[str, Any]:
+    """Show the tokens of a text, UTF-8 or not, for one tokenizer or several."""
     from llm101.library import load_tokenizer
 
-    data = sys.stdin.buffer.read() if options.text == "-" else options.text.encode("utf-8", "surrogateescape")
+    data = standard_input() if options.text == "-" else options.text.encode("utf-8", "surrogateescape")
     results = []
     for name in options.tokenizer or ["storyteller"]:
         tokenizer = load_tokenizer(name)
@@ -128,13 +129,13 @@ def tokens(options: argparse.Namespace) -> dict[str, Any] | list[dict[str, Any]]
             print(f"{name}: {len(ids)} tokens for {len(data)} bytes")
             shown = (f"{i}:{piece.decode('utf-8', 'backslashreplace')!r}" for i, piece in zip(ids, pieces, strict=True))
             print("  " + " ".join(shown))
-    return results[0] if len(results) == 1 else results
+    return results[0] if len(results) == 1 else {"tokenizers": results}
 
 
 def complete_options(command: argparse.ArgumentParser) -> None:
     """What can be chosen on the command line."""
     add = command.add_argument
-    add("prompt", help="the beginning of a text, or - for standard input")
+    add("prompt", type=Text, help="the beginning of a text, or - for standard input")
     add(
         "--model",
         type=InputModel,
@@ -153,7 +154,14 @@ def complete_options(command: argparse.ArgumentParser) -> None:
     add("--top-k", type=int, default=0, metavar="K", help="choose among the K likeliest only (0: all)")
     add("--top-p", type=float, default=0.95, metavar="P", help="... among the likeliest that make up P (%(default)s)")
     add("--min-p", type=float, default=0.0, metavar="P", help="... among those at least P times the best (%(default)s)")
-    add("--stop", action="append", default=[], metavar="TEXT", help="end before this text; may be given several times")
+    add(
+        "--stop",
+        type=Text,
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end before this text; may be given several times",
+    )
     add("--seed", type=int, help="the same seed gives the same text")
 
 
@@ -162,7 +170,7 @@ def complete(options: argparse.Namespace) -> dict[str, Any]:
     from llm101.library import load
 
     lm = load(options.model, steering=options.steering)
-    prompt = _standard_input() if options.prompt == "-" else options.prompt
+    prompt = text_of(options.prompt)
     settings = {
         "max_tokens": options.max_tokens,
         "temperature": options.temperature,
@@ -180,18 +188,9 @@ def complete(options: argparse.Namespace) -> dict[str, Any]:
         for token in stream:
             print(token.text, end="", flush=True)
     except KeyboardInterrupt:
-        pass
+        options.exit_code = 130
     print()
     return {}
-
-
-def _standard_input() -> str:
-    """A text from another program, without the line break that `echo` puts at its end."""
-    try:
-        text = sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"standard input is not UTF-8 text: an odd byte at offset {error.start:,}") from None
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _as_json(completion: Any) -> dict[str, Any]:

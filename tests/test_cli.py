@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ def refusal_of(capsys: Capture, *arguments: str) -> str:
 
 
 def test_models(capsys: Capture) -> None:
-    (row,) = json_of(capsys, "models")
+    (row,) = json_of(capsys, "models")["models"]
     assert row.keys() == {
         "name", "path", "n_parameters", "n_bytes", "dtype", "context_length", "origin", "installed",
     }  # fmt: skip
@@ -104,8 +106,8 @@ def test_tokens(capsys: Capture, model: str) -> None:
     assert bytes.fromhex("".join(found["bytes"])).decode() == "once é"
     assert found["n_tokens"] == len(found["ids"]) == len(found["bytes"])
     several = json_of(capsys, "tokens", "once", "--tokenizer", model, "--tokenizer", "gpt2")
-    assert [row["tokenizer"] for row in several] == [model, "gpt2"]
-    assert several[1]["ids"] == [27078]
+    assert [row["tokenizer"] for row in several["tokenizers"]] == [model, "gpt2"]
+    assert several["tokenizers"][1]["ids"] == [27078]
     assert main(["tokens", "é", "--tokenizer", model]) == 0
     assert capsys.readouterr().out == f"{model}: 2 tokens for 2 bytes\n  195:'\\\\xc3' 169:'\\\\xa9'\n"
 
@@ -164,7 +166,7 @@ def test_ctrl_c_ends_a_completion_early(capsys: Capture, model: str, monkeypatch
             yield token
 
     monkeypatch.setattr(LanguageModel, "stream", interrupted)
-    assert main(["complete", "once", "--model", model, "--temperature", "0"]) == 0
+    assert main(["complete", "once", "--model", model, "--temperature", "0"]) == 130
     assert capsys.readouterr().out.startswith("once")
 
 
@@ -306,9 +308,7 @@ def test_pretrain_refuses_in_one_line(
 
 def test_too_large_a_model_is_one_line(capsys: Capture, text: str, tmp_path: Path) -> None:
     huge = tiny(**{"d-model": 500_000_000})
-    assert refusal_of(capsys, "pretrain", text, "--out", str(tmp_path / "out"), *huge) == (
-        "there is not enough memory for that; try something smaller"
-    )
+    assert "memory" in refusal_of(capsys, "pretrain", text, "--out", str(tmp_path / "out"), *huge)
 
 
 def test_an_output_folder_that_is_a_file_is_one_line(capsys: Capture, text: str) -> None:
@@ -345,13 +345,21 @@ def test_standard_input_that_is_no_text_is_one_line(
     ("error", "line"),
     [
         (ValueError("one\n  two"), "one two"),
-        (ValueError(""), "ValueError"),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a: Permission denied"),
         (OSError("odd"), "odd"),
         (MemoryError(), "there is not enough memory for that; try something smaller"),
         (RuntimeError("can't allocate memory"), "there is not enough memory for that; try something smaller"),
-        (KeyboardInterrupt(), "interrupted"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "there is not enough memory for that; try something smaller"),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            "there is not enough memory for that; try something smaller",
+        ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            "torch is missing or damaged (No module named 'torch'); `llm101 doctor` says what to do",
+        ),
+        (ValueError("n" * 1000 + ": try m"), "n" * 118 + " … " + "n" * 111 + ": try m"),
     ],
 )
 def test_any_expected_failure_is_one_line(
@@ -365,13 +373,41 @@ def test_any_expected_failure_is_one_line(
     assert capsys.readouterr() == ("", f"llm101: {line}\n")
 
 
-def test_an_error_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("a defect"), ValueError()])
+def test_a_mistake_of_ours_is_one_line_and_a_developer_can_ask_for_all(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def fail() -> None:
-        raise RuntimeError("a defect")
+        raise error
 
     monkeypatch.setattr(doctor, "checks", fail)
-    with pytest.raises(RuntimeError, match="a defect"):
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"llm101: a mistake in llm101 ({type(error).__name__}: ")
+    assert said.endswith("LLM101_TRACEBACK=1 shows where, for whoever will mend it\n")
+    monkeypatch.setenv("LLM101_TRACEBACK", "1")
+    with pytest.raises(type(error)):
         main(["doctor"])
+
+
+def test_stopped_is_exit_code_130(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "checks", stop)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr() == ("", "llm101: stopped\n")
+
+
+def test_a_warning_is_one_line_without_the_code_that_gave_it(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn() -> list[doctor.Check]:
+        warnings.simplefilter("always")
+        warnings.warn("two\nlines", stacklevel=1)
+        return []
+
+    monkeypatch.setattr(doctor, "checks", warn)
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().err == "llm101: two lines\n"
 
 
 # Misuse and help
@@ -395,7 +431,15 @@ def test_misuse_is_exit_code_two(capsys: Capture, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: llm101")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch("llm101.*: .+; llm101.* --help says what can be given", line)
+
+
+def test_the_version_can_be_asked_for(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"llm101 {version('llm101')}\n"
 
 
 NAMES = [name for name, *_ in (*cli_use.COMMANDS, *cli_pretrain.COMMANDS)]

@@ -1,12 +1,12 @@
-"""What a command reads and what it writes: told apart by the types of its arguments, looked at before it begins.
+"""What the words of a command line are: texts, and names of what is read or written; looked at before the work begins.
 
     add("file", type=InputFile)
     add("--out", type=OutputFile)
 
-A name with such a type is a string like any other; `check_names` is called once, for all commands. It knows nothing
-of what is in the files.
+Such a word is a string like any other; `check_words` is called once, for all commands. It knows nothing of what is
+in the files.
 
-Reading order: the types, then check_names.
+Reading order: the types, then check_words.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ import argparse
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
 from llm101.output_target import check_output_file, check_output_folder
 
 MODELS_FOLDER = Path(__file__).parent / "models"
+
+
+class Text(str):
+    """A text, in UTF-8: Python keeps any other byte as half a character, which no tokenizer knows."""
+
+    __slots__ = ()
 
 
 class Name(str):
@@ -93,34 +100,38 @@ class OutputFolder(Name):
     __slots__ = ()
 
 
-def check_names(options: argparse.Namespace) -> None:
-    """See that all that is to be read is there, that all can be written, and that neither is the other.
+def check_words(options: argparse.Namespace) -> None:
+    """See that texts are texts, files to read there, that all can be written and nothing is both.
 
     Raises:
-        ValueError: an empty name; or - where standard input and output cannot be meant.
+        ValueError: a text that is not UTF-8, an empty name, or - where standard output cannot be meant.
         OSError: a file to read that is not there, or is a folder.
         OutputTargetError: as check_output_file and check_output_folder.
 
     Example:
-        >>> check_names(argparse.Namespace(file=InputFile(__file__), out=OutputFile(__file__)))
+        >>> check_words(argparse.Namespace(file=InputFile(__file__), out=OutputFile(__file__)))
         Traceback (most recent call last):
         llm101.output_target.OutputTargetError: ... would replace the file that it is made from; choose another name
     """
-    given = [(option, name) for option, value in vars(options).items() for name in _names(value)]
-    for option, name in given:
-        if not name:
+    given = [(option, word) for option, value in vars(options).items() for word in _words(value)]
+    for option, word in given:
+        if isinstance(word, Text):
+            _check_text(option, word)
+        elif not word:
             raise ValueError(f"{option} is an empty name: say which is meant")
-        if isinstance(name, InputFile) and not (name == "-" and isinstance(name, InputStream)):
-            _check_readable(name)
-    inputs = [file for _, name in given for file in name.files()]
-    for _, name in given:
-        if isinstance(name, OutputFile | OutputFolder) and name == "-":
-            if not isinstance(name, OutputStream):
-                raise ValueError("standard output cannot take it: give a name, ./- if it is to be called -")
-        elif isinstance(name, OutputFile):
-            check_output_file(name, inputs)
-        elif isinstance(name, OutputFolder):
-            check_output_folder(name)
+        elif isinstance(word, InputFile) and not (word == "-" and isinstance(word, InputStream)):
+            _check_readable(word)
+    names = [word for _, word in given if isinstance(word, Name)]
+    inputs = [file for name in names for file in name.files()]
+    for name in names:
+        _check_target(name, inputs)
+
+
+def _check_text(option: str, text: Text) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{option} is not UTF-8 text: an odd byte after {error.start:,} characters") from None
 
 
 def _check_readable(name: InputFile) -> None:
@@ -128,5 +139,17 @@ def _check_readable(name: InputFile) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(name))
 
 
-def _names(value: object) -> list[Name]:
-    return [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, Name)]
+def _check_target(name: Name, inputs: list[Path]) -> None:
+    if name == "-" and isinstance(name, OutputStream):
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: give a file in the place of -")
+    elif name == "-" and isinstance(name, OutputFile | OutputFolder):
+        raise ValueError("standard output cannot take it: give a name, ./- if it is to be called -")
+    elif isinstance(name, OutputFile):
+        check_output_file(name, inputs)
+    elif isinstance(name, OutputFolder):
+        check_output_folder(name)
+
+
+def _words(value: object) -> list[Text | Name]:
+    return [word for word in (value if isinstance(value, list) else [value]) if isinstance(word, Text | Name)]
