@@ -1,10 +1,11 @@
-// The bill's pure helpers: the article's case, and how figures are said.
+// The bill's pure helpers: the article's case, how figures are said, and how they may be written.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadWidget } from "./load_widget.mjs";
+import { loadModules } from "./load_widget.mjs";
 
-const { bill, duration, fromSlider, inWords, lines, rounded, wholeFromSlider } = await loadWidget("bill_calculator");
+const { bill, duration, fromSlider, fromWords, inWords, lines, readField, rounded, summary, wholeFromSlider } =
+  await loadModules("bill_calculator/figures.js", "bill_calculator/widget.js");
 
 const A100 = { flops: 312e12, watts: 400, price: 1.16 };
 const ARTICLE = { n_parameters: 69e9, n_tokens: 2e12, n_machines: 6000, utilisation: 0.43, dollars_per_hour: null };
@@ -26,9 +27,9 @@ test("a price of the reader's own counts, also none", () => {
 });
 
 test("figures are rounded to what means something", () => {
-  assert.deepEqual([8.277e23, 1_713_800, 137.95, 0.43, 0, 1e-7].map(rounded),
+  assert.deepEqual([8.277e23, 1_713_800, 137.95, 0.43, 0, 1e-7].map((value) => rounded(value)),
     ["8.28 × 10²³", "1,710,000", "138", "0.43", "0", "1.00 × 10⁻⁷"]); // prettier-ignore
-  assert.deepEqual([68_976_648_192, 2e12, 1_500_000, 950].map(inWords),
+  assert.deepEqual([68_976_648_192, 2e12, 1_500_000, 950].map((value) => inWords(value)),
     ["69 billion", "2 trillion", "1.5 million", "950"]); // prettier-ignore
 });
 
@@ -48,4 +49,36 @@ test("every line says how it comes about", () => {
     ["Text", "Operations", "Machine-hours", "Time", "Cost", "Energy", "CO₂", "File"]); // prettier-ignore
   assert.ok(shown.every(([, value, how]) => value && how));
   assert.equal(shown[2][2], "operations ÷ (312 TFLOP/s × 43 %) ÷ 3,600");
+});
+
+test("whoever has set no price is told so, not that it costs nothing", () => {
+  const own = { ...ARTICLE, ...REST, machine: { ...A100, price: 0 }, machineName: "this" };
+  assert.equal(bill(own).dollars, null);
+  assert.match(summary(bill(own), 6000, "this"), /^On 6,000 × this: 11.9 days; no price is set\.$/);
+  assert.ok(!lines(bill(own), own).flat().some((words) => words.includes("$")));
+  assert.match(summary(bill({ ...own, dollars_per_hour: 1.16 }), 1, "this"), /^On one × this: .*, \$1,990,000\.$/);
+});
+
+test("a number can be written as one says it", () => {
+  assert.deepEqual(
+    ["8 billion", "15 trillion", "15T", "8e9", "8,000,000,000", "1.1 million", "43 %", " $2.50 ", "6,000", ".5"]
+      .map(fromWords),
+    [8e9, 15e12, 15e12, 8e9, 8e9, 1.1e6, 43, 2.5, 6000, 0.5]); // prettier-ignore
+  for (const none of ["", "many", "8 zillion", "8,5 billion", "1.2.3", "-8", "8 billion or so", "Infinity"])
+    assert.ok(Number.isNaN(fromWords(none)), none);
+});
+
+test("what a field says can be written into it again", () => {
+  for (const value of [69e9, 2e12, 6000, 1, 8.03e9, 123_456]) assert.equal(fromWords(inWords(value, 6)), value);
+});
+
+test("a field takes what makes sense, and says what is wrong with the rest", () => {
+  const machines = { name: "n_machines", label: "Machines", unit: 1, lowest: 1, highest: 1e9 };
+  const share = { name: "utilisation", label: "Share", unit: 0.01, lowest: 0.1, highest: 100 };
+  assert.deepEqual(readField("8 thousand", machines), { value: 8000 });
+  assert.deepEqual(readField("57 %", share), { value: 0.57 });
+  assert.deepEqual(readField("  ", machines), {});
+  assert.match(readField("many", machines).error, /^“many” is no number: write 8 billion/);
+  assert.equal(readField("0", machines).error, "Machines: from 1 to 1 billion, not 0.");
+  assert.equal(readField("430", share).error, "Share: from 0.1 to 100, not 430.");
 });

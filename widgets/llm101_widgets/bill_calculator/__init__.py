@@ -1,7 +1,7 @@
 """BillCalculator: what a training run takes, while the reader moves its size, the hardware and the price.
 
-A machine is any object with `name`, `flops` (operations per second, at most), `watts` and `dollars_per_hour`.
-"""
+A machine is any object with `name`, `flops` (operations per second, at most), `watts` and `dollars_per_hour`: 0
+where it has no price, as a machine of the reader's own has none."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +10,17 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from llm101_widgets.bill_calculator.picture import as_svg, as_text
+from llm101_widgets.javascript import read_modules
+from llm101_widgets.svg import in_html
+
 COUNTS = ("n_parameters", "n_tokens", "n_machines", "utilisation", "co2_per_kwh", "bytes_per_token")
 
 
 class BillCalculator(anywidget.AnyWidget):
     """The arithmetic is done in the page, so it goes on without a kernel; `figures` does the same here."""
 
-    _esm = Path(__file__).with_name("widget.js")
+    _esm = read_modules("bill_calculator/figures.js", "bill_calculator/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page
     n_parameters, n_tokens, n_machines = t.Float().tag(sync=True), t.Float().tag(sync=True), t.Float().tag(sync=True)
@@ -50,22 +54,27 @@ class BillCalculator(anywidget.AnyWidget):
             raise ValueError(f"dollars_per_hour cannot be below 0, got {value}")
         return value
 
-    def figures(self) -> dict[str, float]:
-        """The bill: operations, hours of one machine, days, dollars, MWh, tonnes of CO2, GB of file, TB of text."""
+    def figures(self) -> dict[str, float | None]:
+        """Operations, hours of one machine, days, dollars (None: no price), MWh, t of CO2, GB of file, TB of text."""
         machine = self.machines[self.machine]
-        price = machine["price"] if self.dollars_per_hour is None else self.dollars_per_hour
+        price = (machine["price"] or None) if self.dollars_per_hour is None else self.dollars_per_hour
         flop = 6 * self.n_parameters * self.n_tokens
         hours = flop / (machine["flops"] * self.utilisation) / 3600
         mwh = hours * machine["watts"] / 1e6
         return {
-            **{"flop": flop, "hours": hours, "days": hours / self.n_machines / 24, "dollars": hours * price},
-            **{"mwh": mwh, "co2_tonnes": mwh * self.co2_per_kwh, "file_gb": self.n_parameters * 2 / 1e9},
-            "text_tb": self.n_tokens * self.bytes_per_token / 1e12,
+            **{"flop": flop, "hours": hours, "days": hours / self.n_machines / 24},
+            **{"dollars": None if price is None else hours * price, "mwh": mwh, "co2_tonnes": mwh * self.co2_per_kwh},
+            **{"file_gb": self.n_parameters * 2 / 1e9, "text_tb": self.n_tokens * self.bytes_per_token / 1e12},
         }
 
-    def __repr__(self) -> str:
-        f = self.figures()
-        run = f"{self.n_parameters:.3g} parameters, {self.n_tokens:.3g} tokens"
+    def _run(self) -> tuple[str, str]:
+        """What is trained, and on what, in words."""
         on = f"{self.n_machines:,.0f} × {self.machine} at {self.utilisation:.0%}"
-        takes = f"{f['flop']:.3g} FLOP, {f['hours']:,.0f} hours, {f['days']:,.1f} days, ${f['dollars']:,.0f}"
-        return f"{run}, on {on}: {takes}, {f['mwh']:,.0f} MWh, {f['co2_tonnes']:,.0f} t of CO2, {f['file_gb']:.3g} GB"
+        return f"{self.n_parameters:.3g} parameters, {self.n_tokens:.3g} tokens", on
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return data | in_html(as_svg(*self._run(), self.figures()), repr(self)), metadata
+
+    def __repr__(self) -> str:
+        return f"{', on '.join(self._run())}: {as_text(self.figures())}"
