@@ -115,7 +115,8 @@ function render({ model, el }) {
     const figures = bill({ ...set, machine });
     table.replaceChildren(...lines(figures, { ...set, machine, machineName }).map(([name, value, how]) =>
       make("tr", "", { role: "row" }, [
-        cell("rowheader", ["th", "name"], name), cell("cell", ["td", "number"], value), cell("cell", ["td", "how"], how),
+        cell("rowheader", ["th", "name"], name), cell("cell", ["td", "number"], value),
+        cell("cell", ["td", "how"], how),
       ]))); // prettier-ignore
     said.textContent = summary(figures, set.n_machines, machineName);
     again.disabled = SET.every((name) => model.get(name) === model.get("start")[name]);

@@ -54,7 +54,8 @@ export function relatives(pairs, known, go) {
     type: "button", disabled: !known.has(id), onclick: () => go(id),
     textContent: `${id} ${(known.get(id)?.words ?? []).slice(0, 3).join(", ")} (${cosine.toFixed(2)})`,
   })])); // prettier-ignore
-  return make("section", "side", {}, [make("h4", "", { textContent: "Nearest relatives (cosine)" }), make("ul", "", {}, items)]);
+  const heading = make("h4", "", { textContent: "Nearest relatives (cosine)" });
+  return make("section", "side", {}, [heading, make("ul", "", {}, items)]);
 }
 
 /** All about one latent. */
@@ -72,7 +73,7 @@ export function details(tokens, latent, known, go) {
       make("section", "side", {}, [
         make("h4", "", { textContent: "How often it is how strong" }),
         histogram(latent.histogram, latent.strongest),
-        make("p", "axis", {}, [make("span", "", { textContent: "0" }), make("span", "", { textContent: latent.strongest.toFixed(1) })]),
+        make("p", "axis", {}, ["0", latent.strongest.toFixed(1)].map((textContent) => make("span", "", { textContent }))),
       ]),
       pushed("Makes likelier", tokens, latent.promoted),
       pushed("Makes less likely", tokens, latent.suppressed),

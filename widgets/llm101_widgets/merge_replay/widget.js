@@ -103,7 +103,7 @@ function render({ model, el }) {
   const exact = make("input", "", { type: "number", min: 0, max: merges.length, step: 1 });
   const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
   const near = make("ol", "near");
-  const svg = drawing("svg", { viewBox: `-6 -24 ${WIDTH + 12} ${HEIGHT + 48}`, role: "img" }, "curve");
+  const svg = drawing("svg", { viewBox: `-6 -24 ${WIDTH + 12} ${HEIGHT + 64}`, role: "img" }, "curve");
   const label = make("label", "exact", {}, ["after ", exact, ` of ${merges.length.toLocaleString("en")} merges`]);
   el.append(make("section", "root", { ariaLabel: "Merge replay" }, [
     make("label", "field", {}, ["A text to watch", text]), flow, caption,
@@ -180,7 +180,7 @@ function render({ model, el }) {
       drawing("circle", { cx: x, cy: y, r: 5 }, "dot"),
       write(`${n} pieces`, Math.min(x + 8, WIDTH - 60), y - 9, "start"),
       ...ticks.map((k) => write(k, place(k, 0, merges.length, 1)[0], below, k ? "middle" : "start")),
-      write("merges made", WIDTH, below, "end"),
+      write("merges made", WIDTH, below + 16, "end"),
     ); // prettier-ignore
   }
 

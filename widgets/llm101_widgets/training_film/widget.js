@@ -3,7 +3,7 @@
 // Reads:  film (prompts, groups, steps, moments), moment
 // Writes: moment (which one is shown)
 
-import { drawing, make, place, polyline, ticks, topOf } from "./curve.js";
+import { drawing, make, place, polyline, ticks, topOf } from "../training_monitor/curve.js";
 
 const [WIDTH, HEIGHT, PLANE, PLAY_EVERY_MS] = [520, 120, 420, 450];
 const MARKS = ["●", "■", "▲", "◆", "✚", "★"]; // a shape for each group, so that colour is not alone
