@@ -23,10 +23,10 @@ Importing llm101 is quick: each name below is looked up when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not typing's: until something is imported, nobody is there to answer Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from llm101.corpus import Corpus
     from llm101.inference import InferenceEngine
     from llm101.library import LanguageModel, known_models, load
@@ -64,6 +64,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'llm101' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

@@ -1,17 +1,48 @@
 """The command line, from its first import on: `llm101` and `python -m llm101`."""
 
+from __future__ import annotations
+
+import os
 import sys
+
+STOPPED = 130
+TYPE_CHECKING = False  # not typing's: until something is imported, nobody is there to answer Ctrl-C
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 
 def run() -> int:
-    """Run the command that was typed; whoever stops it while Python still reads files gets one line as well."""
+    """Run the command that was typed; whoever stops it while Python still reads modules gets one line as well."""
     try:
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody wants it ignored
+            signal.signal(signal.SIGINT, _interrupt)
         from llm101.cli import main
 
-        return main()
+        code = main()
     except KeyboardInterrupt:
-        print("llm101: stopped", file=sys.stderr)
-        return 130
+        _stop()
+    if code == STOPPED:
+        os._exit(code)  # at the usual end, Python itself may complain of the interruption
+    return code
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Stop at once while a module is imported, as imports may swallow a KeyboardInterrupt; else raise it as usual."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _stop()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _stop() -> NoReturn:
+    try:
+        os.write(2, b"llm101: stopped\n")
+    finally:
+        os._exit(STOPPED)
 
 
 if __name__ == "__main__":
