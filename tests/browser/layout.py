@@ -14,11 +14,12 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib.tables._c_m_a_p import CmapSubtable, table__c_m_a_p
 from playwright.sync_api import Page
 
-# Everything wrong with the widgets on a page, a line each: what is wider than its box, texts that lie on each other or
-# on a control, what is cut off. What scrolls aside may hold more than is seen; words on a film's plane may meet.
-LAYOUT_FAULTS = """() => {
+# Everything wrong with the widgets on a page, or in an element of it, a line each: what is wider than its box, texts
+# that lie on each other or on a control, what is cut off. What scrolls aside may hold more than is seen; words on a
+# film's plane may meet.
+LAYOUT_FAULTS = """(within = document) => {
   const faults = new Set(), SLACK = 1.5;
-  const roots = [...document.querySelectorAll("[class*='llm101-']")].filter(
+  const roots = [...within.querySelectorAll("[class*='llm101-']")].filter(
     (node) => !node.parentElement.closest("[class*='llm101-']"));
   const name = (node) => [...node.classList].find((c) => c.startsWith("llm101-"))
     ?? (node.closest("[class*='llm101-']")?.classList[0] ?? "") + " " + node.localName;
@@ -91,6 +92,8 @@ LAYOUT_FAULTS = """() => {
   }
 
   for (const root of roots) {
+    const output = root.closest(".jp-OutputArea-output");
+    if (output && output.scrollWidth > output.clientWidth + SLACK) faults.add(`${name(root)} is wider than its cell`);
     const over = [root, ...root.querySelectorAll("*")].filter((node) => isOver(node));
     for (const node of over.filter((node) => ![...node.children].some((child) => over.includes(child))))
       faults.add(`${name(node)} ${words(node.textContent)} holds ${node.scrollWidth} px in ${node.clientWidth}`);
