@@ -107,7 +107,7 @@ def test_without_a_kernel_the_sliders_work_and_recorded_tokens_can_be_chosen(pag
     assert texts(page, "share")[:2] == ["50 %", "25 %"]
 
     bar(page, "t4").click()
-    expect(page.locator(".llm101-stepper-error")).to_contain_text("Without it, only what has a ●", timeout=5000)
+    expect(page.locator(".llm101-stepper-error")).to_contain_text("what has a ● can be walked", timeout=5000)
     bar(page, "t3").focus()
     page.keyboard.press("Enter")
     assert texts(page, "made .llm101-stepper-text") == ["␣t2", "␣t3"]

@@ -129,7 +129,7 @@ def test_recorded_pairs_are_walked_without_a_kernel_and_said_to_be_what_they_are
     expect(root.locator("output")).to_have_text("-8")
     expect(about).to_contain_text("Your settings are others by now: press Write.")
     expect(root.locator("h4").nth(1)).to_have_text("Latent 7 held at 4")
-    expect(root.locator(".llm101-steering-status")).to_contain_text("Waiting for the kernel")
+    expect(root.get_by_role("alert")).to_contain_text("The kernel does not answer")
     root.get_by_label("Count mentions of").fill("cat")
     expect(root.locator("mark")).to_have_text(["cat1"])
     assert page.evaluate(FAINT_TEXTS) == []

@@ -74,14 +74,15 @@ FAINT_TEXTS = """() => {
 
 
 # anywidget's part of the page, for a state that was saved: what a chapter is without a kernel and without a network.
-HOST = """async ([source, saved, into]) => {
+HOST = """async ([source, saved, into, throws]) => {
   const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const state = JSON.parse(saved, (_, value) => value?.base64 === undefined ? value : bytes(value.base64));
   const heard = {};
   const model = {
     get: (name) => state[name],
     set: (name, value) => { state[name] = value; (heard[`change:${name}`] ?? []).forEach((tell) => tell()); },
-    save_changes() {}, send() {}, off() {},
+    save_changes() {}, off() {},
+    send() { if (throws) throw Error("Cannot send"); },
     on: (event, tell) => (heard[event] ??= []).push(tell),
   };
   const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
@@ -96,8 +97,8 @@ def show_without_kernel(page: Page, widget: Any) -> None:
     mount(page, widget, "body")
 
 
-def mount(page: Page, widget: Any, into: str) -> None:
-    """Put the widget's saved state into an element of a page."""
+def mount(page: Page, widget: Any, into: str, *, throws: bool = False) -> None:
+    """Put the widget's saved state into an element of a page. Its line to Python is silent, or throws."""
     names = [
         name for name in widget.traits(sync=True) if not name.startswith("_") and name not in ("layout", "tooltip")
     ]
@@ -106,4 +107,4 @@ def mount(page: Page, widget: Any, into: str) -> None:
         default=lambda value: {"base64": base64.b64encode(value).decode()},
     )
     page.add_style_tag(content=str(widget._css))
-    page.evaluate(HOST, [str(widget._esm), as_text, into])
+    page.evaluate(HOST, [str(widget._esm), as_text, into, throws])

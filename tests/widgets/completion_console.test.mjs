@@ -3,8 +3,7 @@ import { test } from "node:test";
 
 import { loadModules } from "./load_widget.mjs";
 
-const { percent, summary, surprise, tokensPerSecond, visible } = await loadModules(
-  "kernel.js", "number_field.js", "completion_console/widget.js"); // prettier-ignore
+const { percent, summary, surprise, tokensPerSecond, visible } = await loadModules("completion_console/widget.js");
 
 test("a probability is said as precisely as it matters", () => {
   assert.deepEqual([1, 0.43, 0.0951, 0.0432, 0.0004, 0].map((p) => percent(Math.log(p))),

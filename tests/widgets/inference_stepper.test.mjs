@@ -3,9 +3,8 @@ import { test } from "node:test";
 
 import { loadModules } from "./load_widget.mjs";
 
-const files = ["choices", "tree", "parts", "widget"].map((name) => `inference_stepper/${name}.js`);
-const stepper = await loadModules("token_playground/pieces.js", ...files);
-const { childrenOf, pathTo, percent, pick, places, scoresOf, settle, spell, textOf, walk } = stepper;
+const { childrenOf, pathTo, percent, pick, places, scoresOf, settle, spell, textOf, walk } =
+  await loadModules("inference_stepper/widget.js");
 
 const OWN = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 };
 const bytes = (Kind, numbers) => new DataView(Kind.from(numbers).buffer);

@@ -52,6 +52,15 @@ test("an answer ends the waiting, also one that comes before `send` returns", ()
   assert.deepEqual([later.told, atOnce.told], [[], []]);
 });
 
+test("what needs no answer is not waited for, but a line that throws is noticed", () => {
+  const { post, told, isWaiting } = line();
+  post({});
+  assert.deepEqual([told, isWaiting()], [[], false]);
+  const broken = line(() => { throw new Error("Cannot send"); }); // prettier-ignore
+  broken.post({});
+  assert.deepEqual(broken.told, [GONE]);
+});
+
 test("the last question counts, so that a quick reader is not told too early", () => {
   const { expect, told } = line();
   expect();

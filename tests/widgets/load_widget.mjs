@@ -3,14 +3,23 @@
 
 import { readFile } from "node:fs/promises";
 
+const IMPORT = /^import \{[^}]*\} from "(\.[^"]*)";\n/gm;
+const fileOf = (path) => new URL(`../../widgets/llm101_widgets/${path}`, import.meta.url);
+const load = (source) => import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
+
 export async function loadWidget(name) {
-  const file = new URL(`../../widgets/llm101_widgets/${name}/widget.js`, import.meta.url);
-  return import(`data:text/javascript;base64,${(await readFile(file)).toString("base64")}`);
+  return load(await readFile(fileOf(`${name}/widget.js`), "utf8"));
 }
 
-/** Several files joined into one, as llm101_widgets.javascript does it for a widget that stands in several. */
+/** Several files and what they import joined into one, as llm101_widgets.javascript does it. */
 export async function loadModules(...paths) {
-  const read = (path) => readFile(new URL(`../../widgets/llm101_widgets/${path}`, import.meta.url), "utf8");
-  const joined = (await Promise.all(paths.map(read))).join("\n").replace(/^import \{[^}]*\} from "\.[^"]*";\n/gm, "");
-  return import(`data:text/javascript;base64,${Buffer.from(joined).toString("base64")}`);
+  const files = new Map();
+  async function read(file) {
+    if (files.has(file.href)) return;
+    const text = await readFile(file, "utf8");
+    for (const [, beside] of text.matchAll(IMPORT)) await read(new URL(beside, file));
+    files.set(file.href, text.replace(IMPORT, ""));
+  }
+  for (const path of paths) await read(fileOf(path));
+  return load([...files.values()].join("\n"));
 }

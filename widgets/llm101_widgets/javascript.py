@@ -7,15 +7,25 @@ readers and tests; here their import lines go, and what they would import stands
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\.[^"]*";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.MULTILINE)
 
 
 def read_modules(*paths: str) -> str:
-    """Files below this folder as one module, each after those that it imports.
+    """Files below this folder as one module: each once, after those that it imports, named here or not.
 
     Example:
-        >>> read_modules("token_playground/bpe.js", "token_playground/pieces.js").count("export function pieces(")
+        >>> read_modules("token_playground/pieces.js", "inference_stepper/tree.js").count("export function visible(")
         1
     """
-    folder = Path(__file__).parent
-    return "\n".join(_IMPORT.sub("", (folder / path).read_text(encoding="utf-8")) for path in paths)
+    files: dict[Path, str] = {}
+
+    def read(file: Path) -> None:
+        if file not in files:
+            text = file.read_text(encoding="utf-8")
+            for beside in _IMPORT.findall(text):
+                read((file.parent / beside).resolve())
+            files[file] = _IMPORT.sub("", text)
+
+    for path in paths:
+        read(Path(__file__).resolve().parent / path)
+    return "\n".join(files.values())

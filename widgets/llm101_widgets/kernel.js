@@ -13,8 +13,9 @@ const PATIENCE_MS = 1500; // how long to wait for an answer before saying that n
  *
  * tell(words): shows the reader GONE or SILENT. It is called within PATIENCE_MS of a question that nobody answers, and
  * at once where the page can know that the kernel has gone.
- * Returns send(message); expect(), after traits were saved that Python answers by changing others; heard(), to be
- * called with every answer; and whether the page isWaiting, and whether the kernel isGone, for certain.
+ * Returns send(message), for what Python answers; post(message), for what it does not; expect(), after traits were
+ * saved that Python answers by changing others; heard(), to be called with every answer; and whether the page isWaiting,
+ * and whether the kernel isGone, for certain.
  */
 export function lineToPython(model, tell) {
   let [timer, gone] = [0, false];
@@ -38,8 +39,7 @@ export function lineToPython(model, tell) {
     tell(GONE);
   }
 
-  function send(message) {
-    wait(); // first: the answer may come at once
+  function post(message) {
     try {
       model.send(message);
     } catch {
@@ -47,6 +47,13 @@ export function lineToPython(model, tell) {
     }
   }
 
+  function send(message) {
+    wait(); // first: the answer may come at once
+    post(message);
+  }
+
+  const expect = () => (gone ? lost() : wait());
+
   model.on("comm_live_update", lost); // Jupyter's own sign, where it gives one: the kernel restarts
-  return { send, expect: () => (gone ? lost() : wait()), heard, isWaiting: () => timer !== 0, isGone: () => gone };
+  return { send, post, expect, heard, isWaiting: () => timer !== 0, isGone: () => gone };
 }

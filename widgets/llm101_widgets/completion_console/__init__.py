@@ -20,7 +20,7 @@ LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 
 class CompletionConsole(anywidget.AnyWidget):
     """The page completes in a thread, so that its Stop works; `run()` completes in the cell that calls it."""
 
-    _esm = read_modules("kernel.js", "number_field.js", "completion_console/widget.js")
+    _esm = read_modules("completion_console/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page
     prompt, max_tokens = t.Unicode().tag(sync=True), t.TraitType(1).tag(sync=True)

@@ -14,13 +14,12 @@ from llm101_widgets.limits import within
 from llm101_widgets.svg import in_html
 
 LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "min_p": (0.0, 1.0)}
-FILES = ("choices", "tree", "parts", "widget")
 
 
 class InferenceStepper(anywidget.AnyWidget):
     """The tree of continuations. The kernel gives the scores at each node; the page computes all probabilities."""
 
-    _esm = read_modules("token_playground/pieces.js", *(f"inference_stepper/{name}.js" for name in FILES))
+    _esm = read_modules("inference_stepper/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: how to choose, and the node that is looked at
     temperature, top_k, top_p, min_p = (t.TraitType(x).tag(sync=True) for x in (1.0, 0, 1.0, 0.0))

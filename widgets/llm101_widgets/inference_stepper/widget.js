@@ -5,11 +5,12 @@
 // Sends:  {parent, token_id} for a new node, {prompt} for a new tree, {keep} to have the tree saved
 // Gets:   {number, node} with the node's ids and logits as buffers, {anew} with a new tree, or {error}
 
+import { lineToPython } from "../kernel.js";
 import { percent, pick, scoresOf, settle } from "./choices.js";
 import { button, make, makeBars, makeTree } from "./parts.js";
 import { childrenOf, pathTo, textOf, spell, walk } from "./tree.js";
 
-const PATIENCE_MS = 1500, PACE_MS = 120, KEEP_AFTER_MS = 800; // for the kernel; between tokens; before saving
+const PACE_MS = 120, KEEP_AFTER_MS = 800; // between tokens; before saving
 const OWN = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 }; // the model's own probabilities
 const off = (value, none, words) => (value === none ? "off" : words);
 const KNOBS = [
@@ -37,23 +38,24 @@ function makeKnobs(onInput, onChange) {
 
 function render({ model, el }) {
   let nodes = model.get("nodes"), scored = new WeakMap(), back = {}; // back: which child of each was visited last
-  let [waiting, pacing, keeping, running] = [0, 0, 0, false];
+  let [pacing, keeping, running] = [0, 0, false];
+  const line = lineToPython(model, (words) => complain(`${words} Until then, what has a ● can be walked.`));
 
-  const prompt = make("input", "prompt", { type: "text", spellcheck: false });
+  const prompt = make("textarea", "prompt", { rows: 2, spellcheck: false });
   const anew = make("button", "", { type: "submit", textContent: "Begin anew" });
   const beginning = make("label", "", {}, [make("span", "", { textContent: "Beginning" }), prompt]);
   const form = make("form", "form", {}, [beginning, anew]);
   const flow = make("p", "flow"), about = make("p", "about", { role: "status" });
   const error = make("p", "error", { role: "alert" }), note = make("p", "note");
   const backButton = button("◀ Back", () => select(nodes[at()].parent));
-  const step = button("Step ▶", () => draw(), "go"), run = button("", () => setRunning(!running));
+  const step = button("Step ▶", () => draw(), "go"), run = button("", () => setRunning(!running), "run");
   const copying = ["text", "ids", "logprobs"].map((what) => button(`Copy ${what}`, () => copy(what)));
   const copied = make("textarea", "copied", { readOnly: true, hidden: true, rows: 3, ariaLabel: "To be copied" });
   const controls = make("div", "controls", {}, [backButton, step, run, make("span", "gap"), ...copying]);
   const knobs = makeKnobs(paintBars, saveKnobs), bars = makeBars((i) => go(scores().ids[i]));
   const tree = makeTree(select, onKey);
   const middle = make("div", "middle", {}, [bars.node, knobs.node]);
-  const parts = [form, flow, controls, copied, about, error, middle, note, tree.node];
+  const parts = [form, controls, copied, flow, about, error, middle, note, tree.node]; // what grows comes last
   el.append(make("section", "root", { ariaLabel: "Inference stepper" }, parts));
 
   const at = () => Math.min(model.get("selected"), nodes.length - 1);
@@ -72,6 +74,7 @@ function render({ model, el }) {
       box.addEventListener("click", () => select(i));
       return box;
     })); // prettier-ignore
+    flow.scrollTop = flow.scrollHeight;
     const made = `${way.length} ${way.length === 1 ? "token" : "tokens"} after a prompt of ${prompted.length}`;
     const last = way.length ? `; the last had ${percent(Math.exp(here.logprob))} in the model’s eyes` : "";
     about.textContent = here.over ? `${made}. The text is over here: go back, and try another way.` : `${made}${last}.`;
@@ -115,19 +118,14 @@ function render({ model, el }) {
   /** To the next token: in the tree, or by asking the kernel. */
   function go(token_id) {
     const known = childrenOf(nodes, at()).find((i) => nodes[i].token_id === token_id);
-    if (waiting || nodes[at()].over) return;
+    if (line.isWaiting() || nodes[at()].over) return;
     if (known) return arrived(known);
     ask({ parent: at(), token_id });
   }
 
   function ask(message) {
     error.textContent = "";
-    model.send(message);
-    waiting = setTimeout(() => {
-      waiting = 0;
-      setRunning(false);
-      complain("The kernel is busy with a cell, or not there. Without it, only what has a ● can be walked.");
-    }, PATIENCE_MS);
+    line.send(message);
   }
 
   function draw() {
@@ -155,16 +153,15 @@ function render({ model, el }) {
   }
 
   function onMessage(message, [ids, logits] = []) {
-    clearTimeout(waiting);
-    waiting = 0;
+    line.heard();
     if (message.anew) return showTree();
     if (message.error) return complain(message.error);
     const { number, node } = message;
-    if (number > nodes.length) return model.send({ keep: true }); // another view was faster
+    if (number > nodes.length) return line.post({ keep: true }); // another view was faster
     if (number === nodes.length) nodes = [...nodes, { ...node, ids, logits }];
     arrived(number);
     clearTimeout(keeping);
-    keeping = setTimeout(() => model.send({ keep: true }), KEEP_AFTER_MS);
+    keeping = setTimeout(() => line.post({ keep: true }), KEEP_AFTER_MS);
   }
 
   function onKey(event) {
@@ -208,18 +205,18 @@ function render({ model, el }) {
   function begin(event) {
     event.preventDefault();
     if (running) setRunning(false);
-    if (!waiting) ask({ prompt: prompt.value });
+    if (!line.isWaiting()) ask({ prompt: prompt.value });
   }
 
   form.addEventListener("submit", begin);
-  prompt.addEventListener("keydown", (event) => { // JupyterLab keeps Enter from submitting forms
-    if (event.key === "Enter" && !event.isComposing) begin(event);
-  }); // prettier-ignore
+  prompt.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) begin(event);
+  });
   model.on("msg:custom", onMessage);
   model.on("change:nodes", showTree);
   for (const name of ["selected", ...Object.keys(OWN)]) model.on(`change:${name}`, showState);
   showState();
-  return () => [waiting, pacing, keeping].forEach(clearTimeout);
+  return () => (line.heard(), [pacing, keeping].forEach(clearTimeout));
 }
 
 export default { render };

@@ -3,41 +3,12 @@
 //         chosen tensor: matrix limit overview overview_size, and a window: row column rows columns bytes)
 // Writes: tensor, index (counted along the rows), changed [{tensor, index: a place per axis, before, after}]
 
-const FLOATS = { float16: [5, 10], bfloat16: [8, 7], float32: [8, 23] }; // bits of exponent and mantissa
+import { lineToPython } from "../kernel.js";
+import { FLOATS, decode, formula, groups, inFull } from "./bits.js";
+
 const clamp = (i, size) => Math.min(size - 1, Math.max(0, Math.floor(i)));
+const NOT_HERE = "… in the kernel: this page does not have these numbers.";
 const comma = (number) => number.toLocaleString("en");
-
-/** Sign, exponent and mantissa as whole numbers; `full`: all exponent bits are 1; `steps`: what the mantissa counts. */
-export function groups(pattern, dtype) {
-  const [e, m] = FLOATS[dtype];
-  const exponent = (pattern >>> m) & (2 ** e - 1);
-  return { sign: (pattern >>> (e + m)) & 1, exponent, mantissa: pattern & (2 ** m - 1), bias: 2 ** (e - 1) - 1,
-    full: exponent === 2 ** e - 1, steps: 2 ** m }; // prettier-ignore
-}
-
-/** What the bits are worth. */
-export function decode(pattern, dtype) {
-  const { sign, exponent, mantissa, bias, full, steps } = groups(pattern, dtype);
-  const fraction = (exponent ? 1 : 0) + mantissa / steps;
-  const size = full ? (mantissa ? NaN : Infinity) : 2 ** ((exponent || 1) - bias) * fraction;
-  return sign ? -size : size;
-}
-
-/** How the value comes about: what is special about it, and the formula's terms; one in an array is an exponent. */
-export function formula(pattern, dtype) {
-  const { sign, exponent, mantissa, bias, full, steps } = groups(pattern, dtype);
-  const start = ["(−1)", [sign]];
-  if (full && mantissa) return ["Not a number: all exponent bits are 1, and some mantissa bits are.", ["NaN"]];
-  if (full) return ["Infinite: all exponent bits are 1, and all mantissa bits are 0.", [...start, " × ∞"]];
-  const terms = [...start, " × 2", [`${exponent || 1} − ${bias}`], ` × (${exponent && 1} + ${mantissa}/${steps})`];
-  if (exponent) return ["", terms];
-  return [mantissa ? "Subnormal: all exponent bits are 0, so no 1 is added." : "Zero: only a sign is left.", terms];
-}
-
-/** A value in full, with a real minus sign; minus zero is told from zero. */
-export function inFull(value) {
-  return (Object.is(value, -0) ? "-0" : String(value)).replaceAll("-", "−").replace("Infinity", "∞");
-}
 
 /** The list of changed numbers once a bit of `number` is flipped; a number that is as it was at first drops out. */
 export function flip(changed, number, bit) {
@@ -85,21 +56,25 @@ function render({ model, el }) {
   list.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const map = make("canvas", "map", { tabIndex: 0, role: "application", onpointerdown: pick, onpointermove: pick });
   const small = make("canvas", "small", { ariaHidden: "true", onpointerdown: pick, onpointermove: pick });
+  const told = make("p", "told", { role: "status" }); // what has become of the kernel
   const undo = make("button", "undo", { type: "button", textContent: "Undo all" });
   const steps = [
     ["The file", about, strip, parts],
     ["A tensor of it", list],
     ["The tensor’s numbers", make("div", "maps", {}, [map, small]), legend],
-    ["One number, and its bits", value, origin, bits, working, changes],
+    ["One number, and its bits", told, value, origin, bits, working, changes],
   ].map(([textContent, ...nodes]) => make("div", "step", {}, [make("p", "heading", { textContent }), ...nodes]));
   el.append(make("section", "frame", { ariaLabel: "Parameter microscope" }, [make("div", "grid", {}, steps)]));
 
   const entry = () => model.get("tensors").find(([name]) => name === model.get("tensor"));
   const chosen = () => numbersInPage()(model.get("index"));
+  const line = lineToPython(model, (words) => (told.textContent = words));
 
   function write(values) {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     model.save_changes();
+    if (!chosen()) line.expect();
+    else if (!line.isGone()) told.textContent = "";
   }
 
   /** The numbers that are in the page, as `changed` has them; undefined for one that the kernel has not sent. */
@@ -149,7 +124,8 @@ function render({ model, el }) {
 
   function showMap() {
     const [view, numberAt, dtype, index] = [model.get("view"), numbersInPage(), entry()[2], model.get("index")];
-    if (view.tensor !== model.get("tensor")) return;
+    map.hidden = small.hidden = view.tensor !== model.get("tensor"); // no numbers of one under another's name
+    if (map.hidden) return legend.replaceChildren(NOT_HERE);
     const cell = clamp((map.parentElement.clientWidth - 104) / Math.max(32, view.columns), 14) || 5;
     const pen = penFor(map, cell * view.columns, cell * view.rows);
     const ink = pen.fillStyle;
@@ -188,7 +164,7 @@ function render({ model, el }) {
     for (const node of [origin, bits, working]) node.hidden = !number;
     changes.hidden = n === 0;
     changes.replaceChildren(`${n} ${n === 1 ? "number" : "numbers"} changed, here and not in the file. `, undo);
-    if (!number) return value.replaceChildren("… waiting for the kernel, which has this part of the tensor");
+    if (!number) return value.replaceChildren(make("span", "was", { textContent: NOT_HERE }));
     const [{ before, after, index }, size] = [number, dtype === "float32" ? 4 : 2];
     const [first, now] = [offset + size * model.get("index"), inFull(decode(after, dtype))];
     value.replaceChildren(now);
@@ -239,11 +215,17 @@ function render({ model, el }) {
     event.stopPropagation(); // or the notebook would take the key for itself
     write({ index });
   });
+  function answered() {
+    line.heard();
+    told.textContent = "";
+  }
+
+  model.on("change:view", answered);
   model.on("change:tensor", showTensor);
-  for (const name of ["index", "view", "changed"]) model.on(`change:${name}`, () => [showMap(), showNumber()]);
+  for (const name of ["tensor", "index", "view", "changed"]) model.on(`change:${name}`, () => [showMap(), showNumber()]);
   const resized = new ResizeObserver(showMap); // it also draws the first time
   resized.observe(map.parentElement);
   for (const show of [showFile, showTensor, showNumber]) show();
-  return () => resized.disconnect();
+  return () => (line.heard(), resized.disconnect());
 }
 export default { render };

@@ -21,7 +21,7 @@ from llm101_widgets.steering_console.picture import in_words, pictures
 class SteeringConsole(anywidget.AnyWidget):
     """The page writes in a thread, so that its Stop works; `run()` writes in the cell that calls it."""
 
-    _esm = read_modules("steering_console/measure.js", "steering_console/parts.js", "steering_console/widget.js")
+    _esm = read_modules("steering_console/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: concept is words with commas between them; a latent is held at strength
     prompt, concept, strength = t.Unicode().tag(sync=True), t.Unicode().tag(sync=True), t.Any(0.0).tag(sync=True)

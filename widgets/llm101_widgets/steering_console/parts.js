@@ -20,13 +20,6 @@ export function readings(one, all) {
   ];
 }
 
-/** A number within the limits of its field; the old one where the reader typed something else. */
-export function clamp(text, { min, max, old, whole }) {
-  const value = Number(text);
-  if (String(text).trim() === "" || !Number.isFinite(value)) return old;
-  return Math.min(max, Math.max(min, whole ? Math.round(value) : value));
-}
-
 /** What the texts on the page were written with, in one sentence. */
 export function caption({ prompt, seed, temperature, max_tokens }) {
   const settings = `seed ${seed}, temperature ${temperature}, at most ${max_tokens} tokens`;
@@ -43,10 +36,6 @@ export function make(tag, className = "", properties = {}, children = []) {
 
 export function field(label, ...inputs) {
   return make("label", "field", {}, [make("span", "", { textContent: label }), ...inputs]);
-}
-
-export function numberInput(min, max, step) {
-  return make("input", "", { type: "number", min, max, step });
 }
 
 /** One of the two texts with its numbers; `show` fills it. */

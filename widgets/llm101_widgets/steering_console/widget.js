@@ -7,21 +7,26 @@
 // Sends:  the settings and n, to write n pairs; {} to stop
 
 import { SETTINGS, pairOf } from "./measure.js";
-import { caption, clamp, field, make, makeSide, numberInput } from "./parts.js";
+import { caption, field, make, makeSide } from "./parts.js";
+import { lineToPython } from "../kernel.js";
+import { numberField } from "../number_field.js";
 
-const PATIENCE_MS = 1500; // how long to wait for the kernel before saying that we wait
+const LIMITS = {
+  latent: { min: 0, max: 2147483647 }, max_tokens: { min: 1, max: 1024 },
+  temperature: { min: 0, max: 2, step: 0.1 }, seed: { min: 0, max: 4294967295 },
+}; // prettier-ignore
 
 function render({ model, el }) {
   const end = model.get("strongest"), known = model.get("latents");
   const option = ([value, textContent]) => make("option", "", { value, textContent });
   const names = make("select", "", {}, [...known, ["", "another one"]].map(option));
+  const numbers = Object.entries(LIMITS).map(([name, limits]) => [name, numberField(limits, () => model.get(name))]);
   const inputs = {
     prompt: make("textarea", "prompt", { rows: 2, spellcheck: false }),
     concept: make("input", "concept", { type: "text", spellcheck: false }),
-    latent: numberInput(0, 2147483647, 1),
     strength: make("input", "", { type: "range", min: -end, max: end, step: end / 40 }),
-    max_tokens: numberInput(1, 1024, 1), temperature: numberInput(0, 2, 0.1), seed: numberInput(0, 4294967295, 1),
-  }; // prettier-ignore
+    ...Object.fromEntries(numbers.map(([name, { input }]) => [name, input])),
+  };
   for (const one of [names, inputs.strength]) {
     one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   }
@@ -48,16 +53,16 @@ function render({ model, el }) {
   el.append(root);
 
   let strength = model.get("strength"); // what the slider stands for; its own steps need not meet it
-  let waiting = 0; // the timer of a request that the kernel has not answered
+  const line = lineToPython(model, (words) => {
+    showState();
+    error.textContent = words;
+  });
+  const running = () => (line.isGone() ? "" : model.get("running"));
 
   /** All settings as they stand on the page, each within the limits of its field. */
   function typed() {
-    const number = (name) => {
-      const { min, max, step } = inputs[name];
-      return clamp(inputs[name].value, { min: +min, max: +max, old: model.get(name), whole: step === "1" });
-    };
-    const numbers = ["latent", "max_tokens", "temperature", "seed"].map((name) => [name, number(name)]);
-    return { ...Object.fromEntries(numbers), prompt: inputs.prompt.value, concept: inputs.concept.value, strength };
+    const typedNumbers = Object.fromEntries(numbers.map(([name, { value }]) => [name, value()]));
+    return { ...typedNumbers, prompt: inputs.prompt.value, concept: inputs.concept.value, strength };
   }
 
   function showSetting(name) {
@@ -69,43 +74,52 @@ function render({ model, el }) {
   /** What follows from the settings: names, the slider's number, and which pair the texts are. */
   function showChoice() {
     const now = typed();
+    forget();
     names.value = known.some(([id]) => id === now.latent) ? now.latent : "";
     said.textContent = strength === 0 ? "0: removed" : String(Math.round(10 * strength) / 10);
     showTexts();
   }
 
   function showTexts() {
-    const now = typed(), stories = model.get("stories"), running = model.get("running"), writing = model.get("writing");
+    const now = typed(), stories = model.get("stories"), writing = model.get("writing");
     const pair = "plain" in writing ? writing : (pairOf(stories, now) ?? stories.at(-1));
     columns.hidden = about.hidden = !pair;
     if (!pair) return;
-    for (const [side, { show }] of Object.entries(sides)) show(pair, stories, now.concept, running === side);
-    const same = running || SETTINGS.every((name) => pair[name] === now[name]);
+    for (const [side, { show }] of Object.entries(sides)) show(pair, stories, now.concept, running() === side);
+    const same = running() || SETTINGS.every((name) => pair[name] === now[name]);
     about.textContent = caption(pair) + (same ? "" : " Your settings are others by now: press Write.");
   }
 
   function showState() {
-    const running = model.get("running");
-    clearTimeout(waiting);
-    waiting = 0;
-    go.textContent = running ? "■ Stop" : "▶ Write";
-    next.disabled = ten.disabled = Boolean(running);
+    go.textContent = running() ? "■ Stop" : "▶ Write";
+    next.disabled = ten.disabled = Boolean(running());
     error.textContent = model.get("error");
-    status.textContent = running ? "Writing, on this machine …" : "";
+    status.textContent = running() ? "Writing, on this machine …" : "";
     showTexts();
+  }
+
+  /** What was said of other settings is not true of these. */
+  function forget() {
+    if (!running()) status.textContent = "";
+  }
+
+  function answered() {
+    line.heard();
+    showState();
   }
 
   function save() {
     showChoice();
-    if (model.get("running")) return; // a run in its thread must be the only one to change the state
+    if (running()) return; // a run in its thread must be the only one to change the state
     for (const [name, value] of Object.entries(typed())) model.set(name, value);
     model.save_changes();
   }
 
   /** Write n pairs; a single one that was written before is only shown. */
   function run(n) {
-    if (model.get("running") || waiting) return;
+    if (running() || line.isWaiting()) return;
     const now = typed();
+    forget();
     if (!now.prompt.trim()) {
       error.textContent = "Type a beginning first, such as “Once upon a time”.";
       return;
@@ -117,16 +131,12 @@ function render({ model, el }) {
       status.textContent = "Written before with these settings; the same seed would write the same again.";
       return;
     }
-    model.send({ ...now, n });
-    waiting = setTimeout(() => {
-      status.textContent = "Waiting for the kernel: it is busy with a cell, or not there (then run this cell first).";
-      waiting = 0;
-    }, PATIENCE_MS);
+    line.send({ ...now, n });
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (model.get("running")) model.send({});
+    if (running()) line.send({});
     else run(1);
   });
   inputs.prompt.addEventListener("keydown", (event) => {
@@ -153,17 +163,18 @@ function render({ model, el }) {
     save();
     if (model.get("stories").length) run(1); // the plain text is there already
   });
+  form.addEventListener("input", forget);
   inputs.concept.addEventListener("input", showTexts);
   for (const [name, input] of Object.entries(inputs)) {
     if (name !== "strength") input.addEventListener("change", save);
     model.on(`change:${name}`, () => showSetting(name));
   }
-  for (const name of ["running", "error"]) model.on(`change:${name}`, showState);
+  for (const name of ["running", "error"]) model.on(`change:${name}`, answered);
   for (const name of ["stories", "writing"]) model.on(`change:${name}`, showTexts);
   for (const name of Object.keys(inputs)) inputs[name].value = model.get(name);
   showChoice();
   showState();
-  return () => clearTimeout(waiting);
+  return line.heard;
 }
 
 export default { render };
