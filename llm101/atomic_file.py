@@ -39,7 +39,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         >>> path.read_bytes()
         b'123'
     """
-    with _through(path) if _stays(path) else _replacing(path) as file:
+    with _through(path) if stays_in_place(path) else _replacing(path) as file:
         yield file
 
 
@@ -76,8 +76,8 @@ def _through(path: str | Path) -> Iterator[BinaryIO]:
             shutil.copyfileobj(file, out)
 
 
-def _stays(path: str | Path) -> bool:
-    """Whether something is there that takes bytes and cannot be replaced.
+def stays_in_place(path: str | Path) -> bool:
+    """Whether something is there that takes bytes and cannot be replaced: what is written twice, it gets twice.
 
     Raises:
         OSError: it is a folder, a disk or a socket, which can be neither written through nor replaced.

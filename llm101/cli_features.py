@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm101.atomic_file import stays_in_place
 from llm101.cli_progress import SecondsLeft, now_and_then, say
 from llm101.cli_streams import text_of
 from llm101.cli_words import InputFile, InputModel, InputTexts, OutputFile, Text
@@ -107,8 +108,9 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     rows = residual_rows(lm.model, ids, config.point, dtype=torch.float16, progress=_progress("reading texts"))
     sae = _trained(AutoencoderTrainer(rows.x, config, recipe))
     about = {"recipe": _command_line(options)}
-    sae.save(options.out, about)
-    say(f"saved {options.out}; measuring it takes some minutes, and Ctrl-C leaves it saved without its scorecard")
+    if not stays_in_place(options.out):
+        sae.save(options.out, about)
+        say(f"saved {options.out}; measuring it takes some minutes, and Ctrl-C leaves it saved without its scorecard")
     n_more = max(0, N_COUNTED_TOKENS - sum(map(len, valid))) * len(left) // max(1, sum(map(len, left)))
     card = score(lm.model, sae, valid, count_ids=left[:n_more], progress=_progress("measuring"))
     sae.scorecard = {name: round(value, 5) for name, value in card.facts().items()}

@@ -6,7 +6,6 @@ Every device, pipe and link is made in the test's own folder.
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import sys
 import threading
@@ -17,91 +16,17 @@ import pytest
 
 from llm101.atomic_file import atomic_file
 from llm101.output_target import OutputTargetError, check_output_file, check_output_folder
+from tests import kinds_of_target as kinds
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="needs Unix's kinds of file")
 is_root = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-def device(path: Path, kind: int, numbers: tuple[int, int]) -> Path:
-    """A device of the test's own: (1, 3) is another /dev/null."""
-    try:
-        os.mknod(path, kind | 0o666, os.makedev(*numbers))
-        path.open("rb").close() if stat.S_ISCHR(kind) else None
-    except OSError:
-        pytest.skip("devices cannot be made or opened here")
-    return path
-
-
-def kept(path: Path) -> bytes:
-    path.write_bytes(b"kept")
-    return path.read_bytes()
-
-
 # What cannot be written
 
 
-def empty(folder: Path) -> str:
-    return ""
-
-
-def a_folder(folder: Path) -> str:
-    return str(folder)
-
-
-def a_folder_to_be(folder: Path) -> str:
-    return f"{folder}/new/"
-
-
-def in_no_folder(folder: Path) -> str:
-    return f"{folder}/nowhere/out"
-
-
-def in_a_file(folder: Path) -> str:
-    kept(folder / "plain")
-    return f"{folder}/plain/out"
-
-
-def a_link_into_no_folder(folder: Path) -> str:
-    (folder / "link").symlink_to("nowhere/out")
-    return f"{folder}/link"
-
-
-def a_link_to_itself(folder: Path) -> str:
-    (folder / "link").symlink_to("link")
-    return f"{folder}/link"
-
-
-def a_socket(folder: Path) -> str:
-    here = os.getcwd()
-    os.chdir(folder)  # a socket's name may have 107 bytes
-    try:
-        with socket.socket(socket.AF_UNIX) as opened:
-            opened.bind("socket")
-    finally:
-        os.chdir(here)
-    return f"{folder}/socket"
-
-
-def a_disk(folder: Path) -> str:
-    return str(device(folder / "disk", stat.S_IFBLK, (240, 250)))
-
-
-def too_long(folder: Path) -> str:
-    return f"{folder}/{'n' * 300}"
-
-
-def with_a_zero_byte(folder: Path) -> str:
-    return f"{folder}/a\0b"
-
-
-IMPOSSIBLE = (
-    empty, a_folder, a_folder_to_be, in_no_folder, in_a_file, a_link_into_no_folder, a_link_to_itself, a_socket, a_disk,
-    too_long, with_a_zero_byte,
-)  # fmt: skip
-
-
 @unix
-@pytest.mark.parametrize("make", IMPOSSIBLE)
+@pytest.mark.parametrize("make", kinds.IMPOSSIBLE)
 def test_what_cannot_be_written_is_refused_before_the_work_and_by_the_writer(
     tmp_path: Path, make: Callable[[Path], str]
 ) -> None:
@@ -110,7 +35,7 @@ def test_what_cannot_be_written_is_refused_before_the_work_and_by_the_writer(
     with pytest.raises(OutputTargetError) as refusal:
         check_output_file(name)
     assert "\n" not in str(refusal.value)
-    if make is not a_folder_to_be:  # of which the writer sees only the name
+    if make is not kinds.a_folder_to_be:  # of which the writer sees only the name
         with pytest.raises((OSError, ValueError)) as failure, atomic_file(name) as file:
             file.write(b"new")
         assert ".partial" not in str(failure.value)
@@ -120,7 +45,7 @@ def test_what_cannot_be_written_is_refused_before_the_work_and_by_the_writer(
 @unix
 @pytest.mark.skipif(is_root, reason="root may write anywhere")
 def test_what_is_write_protected_is_refused(tmp_path: Path) -> None:
-    kept(tmp_path / "file")
+    kinds.kept(tmp_path / "file")
     (tmp_path / "file").chmod(0o400)
     with pytest.raises(OutputTargetError, match="file is write-protected"):
         check_output_file(tmp_path / "file")
@@ -130,29 +55,11 @@ def test_what_is_write_protected_is_refused(tmp_path: Path) -> None:
             check(tmp_path / "new")
 
 
-def under_its_own_name(source: Path) -> Path:
-    return source
-
-
-def by_another_way(source: Path) -> Path:
-    return source.parent / "folder" / ".." / source.name
-
-
-def a_link(source: Path) -> Path:
-    (source.parent / "link").symlink_to(source.name)
-    return source.parent / "link"
-
-
-def a_hard_link(source: Path) -> Path:
-    os.link(source, source.parent / "hard")
-    return source.parent / "hard"
-
-
 @unix
-@pytest.mark.parametrize("name", [under_its_own_name, by_another_way, a_link, a_hard_link])
+@pytest.mark.parametrize("name", kinds.OTHER_NAMES)
 def test_an_input_is_never_the_target_whatever_it_is_called(tmp_path: Path, name: Callable[[Path], Path]) -> None:
     source = tmp_path / "source"
-    kept(source)
+    kinds.kept(source)
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputTargetError, match="would replace the file that it is made from; choose another name"):
         check_output_file(name(source), [tmp_path / "not there", source])
@@ -184,7 +91,7 @@ def test_a_link_stays_and_what_it_names_is_written(tmp_path: Path, there: bool) 
     (tmp_path / "folder").mkdir()
     target = tmp_path / "folder" / "target"
     if there:
-        kept(target)
+        kinds.kept(target)
     (tmp_path / "link").symlink_to("folder/target")
     (tmp_path / "second").symlink_to("link")
     check_output_file(tmp_path / "second")
@@ -216,7 +123,7 @@ def test_a_pipe_stays_a_pipe_and_is_handed_the_bytes(tmp_path: Path) -> None:
 
 @unix
 def test_a_device_stays_a_device(tmp_path: Path) -> None:
-    null = device(tmp_path / "null", stat.S_IFCHR, (1, 3))
+    null = kinds.device(tmp_path / "null", stat.S_IFCHR, (1, 3))
     check_output_file(null)
     with atomic_file(null) as file:
         file.write(b"numbers")
@@ -255,13 +162,13 @@ def test_a_folder_that_is_there_or_can_be_made_is_fine(tmp_path: Path, monkeypat
 
 
 @unix
-@pytest.mark.parametrize("make", [empty, in_a_file, a_link_to_itself, a_socket, a_disk, too_long, with_a_zero_byte])
+@pytest.mark.parametrize("make", kinds.NO_FOLDERS)
 def test_what_can_be_no_folder_is_refused(tmp_path: Path, make: Callable[[Path], str]) -> None:
     with pytest.raises(OutputTargetError):
         check_output_folder(make(tmp_path))
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    kept(tmp_path / "file")
+    kinds.kept(tmp_path / "file")
     with pytest.raises(OutputTargetError, match=r"cannot write to .*file: it is not a folder"):
         check_output_folder(tmp_path / "file")
