@@ -7,21 +7,17 @@ layout that arithmetic.py likes. It knows nothing of files, tokenizers or codes.
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from llm101.compiled import compiled_module
 from llm101.compression import arithmetic
 from llm101.compression.arithmetic import Floats, Ints, rotary_table
 from llm101.model import ModelConfig, Transformer
 
-try:
-    exact: Any = importlib.import_module("llm101.compression.kernels")
-except ImportError:  # numba has no build for every machine; without it: the same bits, slowly
-    exact = arithmetic
+exact = compiled_module("llm101.compression.kernels") or arithmetic  # without numba: the same bits, slowly
 
 LONGEST_CONTEXT = 1024
 """Tokens seen at most, whatever the model could: what the cache holds per text grows with it."""

@@ -5,6 +5,7 @@ It knows the engine, and nothing of screens; a widget that shows the tree takes 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ class Walker:
     def __init__(self, engine: InferenceEngine) -> None:
         self._engine, self._kv_cache, self._read = engine, engine.new_cache(), list[int]()
         self.end_ids, self.n_read = engine.end_ids, 0
+        self._reading = threading.Lock()  # one text at a time: the cache holds the text that was read last
 
     def prompt_ids(self, text: str) -> list[int]:
         """Input tokens of a text; see InferenceEngine.prompt_ids."""
@@ -54,12 +56,13 @@ class Walker:
             ValueError: no ids, unknown ids, or more than the context holds.
         """
         ids = list(token_ids)
-        shared = min(_n_shared(self._read, ids), max(0, len(ids) - 1))  # the last one is always read: it has the scores
-        self._kv_cache.truncate(shared)
-        self._read = ids[:shared]
-        logits = self._engine.prefill(ids[shared:], self._kv_cache)
-        self._read = ids
-        self.n_read += len(ids) - shared
+        with self._reading:
+            shared = min(_n_shared(self._read, ids), max(0, len(ids) - 1))  # the last is always read: it has the scores
+            self._kv_cache.truncate(shared)
+            self._read = ids[:shared]
+            logits = self._engine.prefill(ids[shared:], self._kv_cache)
+            self._read = ids
+            self.n_read += len(ids) - shared
         return logits.detach().float().cpu().numpy()[: self._engine.tokenizer.vocab_size]
 
 

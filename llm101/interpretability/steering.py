@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -250,13 +251,16 @@ class Listener:
     """Steers texts that come piece by piece: remembers for each how strongly it has called the latent so far.
 
     A text is known by its KV cache. What the cache forgets is forgotten here too, so a text may be cut back and
-    continued otherwise, and several may be written by turns.
+    continued otherwise, and several may be written by turns, or in several threads.
     """
 
     def __init__(self, steering: Steering) -> None:
         self.steering = steering
         self._calls: WeakKeyDictionary[KeyValueStore, Tensor] = WeakKeyDictionary()
-        self._kv_cache: KeyValueStore | None = None
+        self._here = threading.local()  # .kv_cache: of the text that this thread is running through the model
+
+    def __reduce__(self) -> tuple[type[Listener], tuple[Steering]]:
+        return Listener, (self.steering,)  # a copy listens to a model of its own, whose texts are yet to come
 
     @contextmanager
     def on(self, model: Transformer) -> Iterator[None]:
@@ -274,14 +278,15 @@ class Listener:
         return [layer.register_forward_pre_hook(self._notice), *hang(model, {self.steering.point: self.hook})]
 
     def _notice(self, _layer: Module, inputs: tuple[Any, ...]) -> None:
-        self._kv_cache = inputs[-1]
+        self._here.kv_cache = inputs[-1]
 
     def hook(self, residual: Tensor) -> Tensor:
         """The next tokens of the texts in the cache, [batch, seq, d_model] -> the same, steered."""
         calls = call = self.steering.call(residual)
-        if self._kv_cache is not None:
-            past = self._kv_cache.length
+        kv_cache = self._here.kv_cache
+        if kv_cache is not None:
+            past = kv_cache.length
             unheard = calls.new_full((len(calls), past), -torch.inf)
-            earlier = self._calls.get(self._kv_cache, unheard)[:, :past]
-            calls = self._calls[self._kv_cache] = torch.cat((earlier, calls), dim=1)
+            earlier = self._calls.get(kv_cache, unheard)[:, :past]
+            calls = self._calls[kv_cache] = torch.cat((earlier, calls), dim=1)
         return self.steering.held(residual, call, calls.cummax(dim=1).values[:, -call.shape[1] :])
