@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from llm101.inference import InferenceEngine
 from llm101.pretraining.memory import keep_freed_memory
-from llm101.pretraining.pretrainer import Moment, Pretrainer
+from llm101.pretraining.moment import Moment
+from llm101.pretraining.pretrainer import Pretrainer
 from llm101.tokenizer import Tokenizer
 
 

@@ -9,12 +9,10 @@ Reading order: Pretrainer.moments (the loop), _gradient (one step's arithmetic),
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, replace
 
 import torch
 import torch.nn.functional as F
@@ -23,41 +21,23 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from llm101.corpus import Corpus
 from llm101.model import Transformer
-from llm101.pretraining.device import bfloat16_pays, choose_device, compiled
+from llm101.pretraining.device import bfloat16_pays, choose_device, compiled, threads_that_pay
 from llm101.pretraining.evaluation import Evaluation, evaluate
+from llm101.pretraining.interruption import interruptions_wait
+from llm101.pretraining.memory import refuse_too_large
+from llm101.pretraining.moment import Moment, Pace
 from llm101.pretraining.optimizer import Optimizer, learning_rate_factor
 from llm101.pretraining.recipe import Recipe
 from llm101.pretraining.rows import ShuffledRows
 from llm101.pretraining.run_folder import RunFolder
 from llm101.pretraining.workers import Workers
 
+EVALUATED_AT_ONCE = 4096
+"""Tokens of validation text scored together, where that is a row or more."""
+
 
 class PretrainingError(ValueError):
     """Training that cannot start or cannot go on."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What happened up to a step."""
-
-    step: int
-    """Steps done so far."""
-    steps: int
-    """Steps in all."""
-    tokens_seen: int
-    train_loss_nats: float
-    """Mean loss of the step's tokens before the step, in nats per token."""
-    learning_rate_factor: float
-    """The schedule's share of the full learning rates."""
-    gradient_norm: float
-    """Length of the gradient before clipping."""
-    seconds: float
-    """Training time so far, over all sessions."""
-    tokens_per_second: float
-    """Of this step."""
-    seconds_left: float
-    valid: dict[str, Evaluation] | None = None
-    """Evaluations by name, at the steps that have them."""
 
 
 class Pretrainer:
@@ -71,11 +51,11 @@ class Pretrainer:
         run_folder: where checkpoints go; without one, nothing is written and an interrupted run is lost.
         device: "cpu", "cuda" or "mps"; CUDA if there is one, else the CPU.
         compile: let torch.compile fuse the arithmetic, which needs a C++ compiler.
-        checkpoint_seconds: how much work a crash may cost at most.
+        checkpoint_seconds: how much work a crash may cost at most; 0: a checkpoint after every step.
 
     Raises:
         PretrainingError: the corpus has other tokens than the model, or the checkpoint is another model's.
-        DeviceError: the device is not there.
+        DeviceError: the device is not there, or has not enough memory for a step.
         CorpusError: the corpus is smaller than one row.
     """
 
@@ -91,6 +71,7 @@ class Pretrainer:
         compile: bool = False,
         checkpoint_seconds: float = 120.0,
     ) -> None:
+        check_checkpoint_seconds(checkpoint_seconds)
         for corpus in (train, *(valid or {}).values()):
             if corpus.facts.vocab_size > model.config.vocab_size:
                 raise PretrainingError(
@@ -98,6 +79,7 @@ class Pretrainer:
                     f"the model's vocabulary ends at {model.config.vocab_size - 1}"
                 )
         self.device = choose_device(device)
+        refuse_too_large(model.config, recipe.micro_batch_tokens, self.device)
         self.workers = Workers.join(self.device)
         self.model, self.recipe, self.valid = model.to(self.device), recipe, valid or {}
         self.run_folder = run_folder if self.workers.is_first else None
@@ -122,53 +104,68 @@ class Pretrainer:
         self.model.train()
         if self.step == 0:
             self._snapshot()
-        last_save = time.monotonic()
+        last_save, pace = time.monotonic(), Pace()
         while self.step < self.recipe.steps:
-            began = time.perf_counter()
-            factor = learning_rate_factor(
-                self.step,
-                self.recipe.steps,
-                min(self.recipe.warmup_steps, self.recipe.steps // 10),
-                round(self.recipe.steps * self.recipe.decay_fraction),
-            )
-            loss, gradient_norm = self._gradient()
-            self._refuse_nan(loss, gradient_norm)
-            tokens_before = self.tokens_seen
-            with _interruptions_wait():
-                self.optimizer.step(factor)
-                self.step += 1
-                step_seconds = time.perf_counter() - began
-                self.seconds += step_seconds
-            moment = Moment(
-                step=self.step,
-                steps=self.recipe.steps,
-                tokens_seen=self.tokens_seen,
-                train_loss_nats=loss,
-                learning_rate_factor=factor,
-                gradient_norm=gradient_norm,
-                seconds=self.seconds,
-                tokens_per_second=(self.tokens_seen - tokens_before) / step_seconds,
-                seconds_left=self.seconds / self.step * (self.recipe.steps - self.step),
-                valid=self._evaluations(),
-            )
+            with pace.step(), self.threads():
+                moment = self._moment()
+            moment = replace(moment, seconds_left=pace.seconds_for(self.recipe.steps - self.step))
             self._log(moment)
             self._snapshot()
-            if time.monotonic() - last_save > self.checkpoint_seconds or self.step == self.recipe.steps:
+            if time.monotonic() - last_save >= self.checkpoint_seconds or self.step == self.recipe.steps:
                 self.save()
                 last_save = time.monotonic()
             yield moment
+
+    def _moment(self) -> Moment:
+        """One step, and a look at the validation text where it is due."""
+        began, tokens_before = time.perf_counter(), self.tokens_seen
+        factor = self.learning_rate_factor
+        loss, gradient_norm = self._gradient()
+        self._refuse_nan(loss, gradient_norm)
+        with interruptions_wait():
+            self.optimizer.step(factor)
+            self.step += 1
+            step_seconds = time.perf_counter() - began
+            self.seconds += step_seconds
+        return Moment(
+            step=self.step,
+            steps=self.recipe.steps,
+            tokens_seen=self.tokens_seen,
+            train_loss_nats=loss,
+            learning_rate_factor=factor,
+            gradient_norm=gradient_norm,
+            seconds=self.seconds,
+            tokens_per_second=(self.tokens_seen - tokens_before) / step_seconds,
+            seconds_left=0.0,
+            valid=self._evaluations(),
+        )
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """The schedule's share of the full learning rates in the step that comes next."""
+        return learning_rate_factor(
+            self.step,
+            self.recipe.steps,
+            min(self.recipe.warmup_steps, self.recipe.steps // 10),
+            round(self.recipe.steps * self.recipe.decay_fraction),
+        )
+
+    def threads(self) -> AbstractContextManager[None]:
+        """As many threads as pay for a model of this size, and afterwards as many as there were."""
+        return threads_that_pay(self.model.config, self.recipe.micro_batch_tokens)
 
     def _gradient(self) -> tuple[float, float]:
         """Read one batch, leave its mean gradient in the parameters; returns its loss and the gradient's length."""
         is_short = self.step < self.short_steps
         rows, first = (self._short, self.step) if is_short else (self._long, self.step - self.short_steps)
-        n_rows = self._rows_per_step(rows)
-        batch = torch.from_numpy(rows.take(first * n_rows, n_rows))[self.workers.rank :: self.workers.count]
-        micro_batches = batch.to(self.device).split(max(1, self.recipe.micro_batch_tokens // rows.row_length))
+        n_rows, n_at_once = self._rows_per_step(rows), max(1, self.recipe.micro_batch_tokens // rows.row_length)
+        mine = range(first * n_rows + self.workers.rank, (first + 1) * n_rows, self.workers.count)
         self.model.zero_grad()  # of a step that was interrupted
         loss_sum = 0.0
         with self._arithmetic():
-            for ids in micro_batches:
+            for at in range(0, len(mine), n_at_once):  # a batch need not fit into memory, a micro-batch must
+                micro_batch = mine[at : at + n_at_once]
+                ids = torch.from_numpy(rows.take(micro_batch[0], len(micro_batch), mine.step)).to(self.device)
                 share = len(ids) * self.workers.count / n_rows  # right also if workers have unequally many rows
                 loss = self._loss(ids[:, :-1].contiguous(), ids[:, 1:].contiguous()) * share
                 loss.backward()
@@ -183,9 +180,10 @@ class Pretrainer:
         """Stop before such a number gets into a parameter, and from there into the checkpoint."""
         for name, number in (("loss", loss), ("gradient", gradient_norm)):
             if not math.isfinite(number):
+                where = "; in the same folder it goes on from the last checkpoint" if self.run_folder else ""
                 raise PretrainingError(
                     f"the {name} became {number} at step {self.step}; a lower learning rate would help "
-                    f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr})"
+                    f"(matrix_lr is {self.recipe.matrix_lr}, other_lr {self.recipe.other_lr}){where}"
                 )
 
     def _rows_per_step(self, rows: ShuffledRows) -> int:
@@ -215,12 +213,19 @@ class Pretrainer:
 
     def evaluate(self, max_tokens: int | None = None, model: Transformer | None = None) -> dict[str, Evaluation]:
         """Score the model (or another of its shape) on all validation texts, or on about max_tokens of each."""
-        return {
-            name: evaluate(
-                model or self.model, corpus, max_tokens=max_tokens, workers=self.workers, bfloat16=self.bfloat16
-            )
-            for name, corpus in self.valid.items()
-        }
+        batch_rows = max(1, min(4, EVALUATED_AT_ONCE // self.model.config.context_length))
+        with self.threads():
+            return {
+                name: evaluate(
+                    model or self.model,
+                    corpus,
+                    max_tokens=max_tokens,
+                    batch_rows=batch_rows,
+                    workers=self.workers,
+                    bfloat16=self.bfloat16,
+                )
+                for name, corpus in self.valid.items()
+            }
 
     def _evaluations(self) -> dict[str, Evaluation] | None:
         due = self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps
@@ -271,17 +276,11 @@ class Pretrainer:
             self.run_folder.save_snapshot(dict(self.model.named_parameters()), self.step)
 
 
-@contextmanager
-def _interruptions_wait() -> Iterator[None]:
-    """Let a Ctrl-C that comes now take effect only after the block, so that no parameter is left half moved."""
-    if threading.current_thread() is not threading.main_thread():  # where Ctrl-C never arrives
-        yield
-        return
-    pressed = threading.Event()
-    usual = signal.signal(signal.SIGINT, lambda *_: pressed.set()) or signal.SIG_DFL
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if pressed.is_set():
-        signal.raise_signal(signal.SIGINT)
+def check_checkpoint_seconds(seconds: float) -> None:
+    """See that it is a time after which something can be saved.
+
+    Raises:
+        PretrainingError: it is below 0, infinite, or no number.
+    """
+    if not 0 <= seconds < math.inf:
+        raise PretrainingError(f"checkpoint_seconds must be a number from 0 upwards, got {seconds}")

@@ -66,10 +66,12 @@ class Recipe:
     def snapshot_steps(self) -> frozenset[int]:
         """At which steps the parameters are kept: 0, the last, and evenly spaced on a square-root scale between.
 
+        A single one is the last.
+
         Example:
             >>> sorted(Recipe(steps=100, snapshots=5).snapshot_steps)
             [0, 6, 25, 56, 100]
         """
         if self.snapshots < 2:
-            return frozenset()
+            return frozenset([self.steps] * self.snapshots)
         return frozenset(round(self.steps * (i / (self.snapshots - 1)) ** 2) for i in range(self.snapshots))

@@ -28,11 +28,7 @@ class ShuffledRows:
     """
 
     def __init__(self, corpus: Corpus, row_length: int, seed: int) -> None:
-        if corpus.facts.n_tokens <= row_length:
-            raise CorpusError(
-                f"the corpus has {corpus.facts.n_tokens:,} tokens, less than one row of {row_length} and its target; "
-                "give more text or a shorter context"
-            )
+        refuse_too_little(corpus.facts.n_tokens, row_length)
         self.corpus, self.row_length, self.seed = corpus, row_length, seed
         ends = np.append(corpus.document_starts[1:], corpus.facts.n_tokens - 1)
         self._pieces = -((corpus.document_starts - ends) // row_length)  # rows per text, rounded up
@@ -47,12 +43,26 @@ class ShuffledRows:
         starts = np.minimum(starts, self.corpus.facts.n_tokens - self.row_length - 1)
         return random.permutation(starts)
 
-    def take(self, first: int, count: int) -> npt.NDArray[np.int64]:
-        """Rows number first, first + 1, ...: [count, row_length + 1] token ids."""
+    def take(self, first: int, count: int, every: int = 1) -> npt.NDArray[np.int64]:
+        """Rows number first, first + every, ...: [count, row_length + 1] token ids."""
         n_starts = int(self._pieces.sum())
-        starts = [self._order(number // n_starts)[number % n_starts] for number in range(first, first + count)]
+        numbers = range(first, first + count * every, every)
+        starts = [self._order(number // n_starts)[number % n_starts] for number in numbers]
         ids = self.corpus.token_ids
         return np.stack([ids[start : start + self.row_length + 1] for start in starts]).astype(np.int64)
+
+
+def refuse_too_little(n_tokens: int, row_length: int) -> None:
+    """See that a corpus fills at least one row.
+
+    Raises:
+        CorpusError: it is smaller.
+    """
+    if n_tokens <= row_length:
+        raise CorpusError(
+            f"the corpus has {n_tokens:,} tokens, less than one row of {row_length} and its target; "
+            "give more text or a shorter context"
+        )
 
 
 def rows_in_order(corpus: Corpus, row_length: int) -> list[tuple[int, int]]:

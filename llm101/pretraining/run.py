@@ -1,6 +1,7 @@
 """A run from text to model folder: tokenizer, corpus, model, training, the finished files.
 
-It strings the parts of this package together, in the order of the article; `llm101 pretrain` calls it.
+It strings the parts of this package together, in the order of the article; `llm101 pretrain` calls it. Whatever
+can be seen beforehand to be impossible is refused before the first text is read.
 
 Reading order: start, then finish; steps_in turns a time into a number of steps.
 """
@@ -9,32 +10,31 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from llm101.atomic_file import atomic_file
-from llm101.corpus import Corpus, CorpusError, Progress, documents
-from llm101.documents import n_bytes_of
+from llm101.corpus import Corpus, Progress
 from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import save_model
 from llm101.pretraining.device import choose_device
 from llm101.pretraining.evaluation import Evaluation
-from llm101.pretraining.memory import keep_freed_memory
-from llm101.pretraining.pretrainer import Pretrainer, PretrainingError
+from llm101.pretraining.memory import keep_freed_memory, refuse_too_large
+from llm101.pretraining.preparation import look_at, prepare, remove_prepared
+from llm101.pretraining.pretrainer import Pretrainer, PretrainingError, check_checkpoint_seconds
 from llm101.pretraining.recipe import Recipe
-from llm101.pretraining.run_folder import RunFolder, RunFolderError
+from llm101.pretraining.rows import refuse_too_little
+from llm101.pretraining.run_folder import RunFolder
+from llm101.pretraining.run_record import MODEL_FILES
 from llm101.pretraining.workers import Workers
 from llm101.tokenizer import Tokenizer
 
-HELD_BACK = 0.02
-"""The share of the corpus that is kept for validation if no validation text is given."""
+MOST_STEPS = 2**53
+"""Any number of minutes gives at most so many."""
 PROBE_STEPS = 3
 """Steps that are timed to turn minutes into a number of steps; the first of them is warm-up."""
 
@@ -46,6 +46,8 @@ class Run:
     pretrainer: Pretrainer
     tokenizer: Tokenizer
     out: Path
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Settings that a resumed run goes on with instead of those that it had: name -> (before, now)."""
 
     def close(self) -> None:
         """Let others into the folder."""
@@ -84,24 +86,27 @@ def start(
     """
     if minutes is not None and not 0 < minutes < math.inf:
         raise PretrainingError(f"minutes must be a number above 0, got {minutes}")
+    check_checkpoint_seconds(checkpoint_seconds)
     keep_freed_memory()
     out = Path(out)
     workers = Workers.join(choose_device(device))
     folder = RunFolder(out) if workers.is_first else None
     try:
         if folder:
-            _prepare(folder, sources, valid, config.vocab_size, progress)
+            look_at(sources, valid, config)
+            refuse_too_large(config, recipe.micro_batch_tokens, choose_device(device))
+            prepare(folder, sources, valid, config.vocab_size, progress)
         workers.wait()
         tokenizer = Tokenizer.from_file(out / "training" / "tokenizer.json")
         train = Corpus(out / "training" / "corpus" / "train")
         judged_on = {path.name: Corpus(path) for path in sorted((out / "training" / "corpus" / "valid").iterdir())}
+        refuse_too_little(train.facts.n_tokens, config.context_length)  # before a model of that context is made
         if minutes is not None:
             recipe = replace(recipe, steps=_agreed_steps(minutes, config, train, recipe, device, compile, folder))
-        if folder:
-            folder.refuse_others(_settings(config, recipe, train, judged_on))
-        model = Transformer(config).initialise(recipe.seed)
+        settings = _settings(config, recipe, train, judged_on)
+        changed = folder.refuse_others(settings, _may_change) if folder else {}
         pretrainer = Pretrainer(
-            model,
+            Transformer(config).initialise(recipe.seed),
             train,
             judged_on,
             recipe,
@@ -111,12 +116,12 @@ def start(
             checkpoint_seconds=checkpoint_seconds,
         )
         if folder:  # last, so that a start that was refused can be tried again with other settings
-            folder.claim(_settings(config, recipe, train, judged_on))
-    except BaseException:
+            folder.claim(settings)
+    except BaseException as error:
         if folder:
-            folder.close()
+            _leave(folder, refused=isinstance(error, ValueError))
         raise
-    return Run(pretrainer, tokenizer, out)
+    return Run(pretrainer, tokenizer, out, changed)
 
 
 def finish(run: Run) -> dict[str, Evaluation]:
@@ -135,69 +140,28 @@ def finish(run: Run) -> dict[str, Evaluation]:
             "tokens_seen": str(pretrainer.tokens_seen),
             "seed": str(pretrainer.recipe.seed),
         }
+        if pretrainer.run_folder:
+            pretrainer.run_folder.record.refuse_other_model()  # one may have come there meanwhile
+            pretrainer.run_folder.record.add(*MODEL_FILES)
         save_model(run.out, model, run.tokenizer, torch.float16, metadata)
     return evaluations
 
 
-def _prepare(
-    folder: RunFolder,
-    sources: Sequence[str | os.PathLike[str]],
-    valid: Sequence[str | os.PathLike[str]],
-    vocab_size: int,
-    progress: Callable[[str], Progress] | None,
-) -> None:
-    """Train the tokenizer and encode the text, unless an earlier start of this run did."""
-    corpus, texts = folder.path / "corpus", _texts(sources, valid, vocab_size)
-    ready = corpus / "ready"
-    if ready.exists():
-        if (found := ready.read_text(encoding="utf-8")) in ("", texts):  # "": of a run that did not write them down
-            return
-        if folder.settings() is not None:
-            raise RunFolderError(
-                f"{folder.out} holds a run on other text ({found}, not {texts}); "
-                "give the same to go on with it, or choose another folder"
-            )
-    shutil.rmtree(corpus, ignore_errors=True)
-    all_texts = (text for source in sources for text in documents(source))
-    first = next(all_texts, None)
-    if first is None:
-        raise CorpusError(f"no text in {', '.join(map(str, sources))}")
-    tokenizer = Tokenizer.train(chain([first], all_texts), vocab_size, folder.out.resolve().name)
-    tokenizer.save(folder.path / "tokenizer.json")
-
-    def build(what: Sequence[str | os.PathLike[str]], name: str) -> Corpus:
-        told = progress and progress("encoding " + ", ".join(map(str, what)))
-        return Corpus.build(what, tokenizer, corpus / name, told)
-
-    if valid:
-        build(sources, "train")
-        for name, source in _names(valid).items():
-            build([source], f"valid/{name}")
-    else:
-        build(sources, "whole").hold_back(HELD_BACK, tokenizer, corpus / "train", corpus / "valid" / "held_back")
-        shutil.rmtree(corpus / "whole")
-    with atomic_file(ready) as file:
-        file.write(texts.encode())
+def _leave(folder: RunFolder, *, refused: bool) -> None:
+    """After a start that came to nothing: nothing is left behind, but what a resumed run or a second try can use."""
+    begun = (folder.path / "settings.json").exists() or folder.has_checkpoint()
+    if begun or (not refused and (folder.path / "corpus" / "ready").exists()):
+        folder.close()
+        return
+    remove_prepared(folder)
+    folder.abandon()
 
 
-def _texts(sources: Sequence[str | os.PathLike[str]], valid: Sequence[str | os.PathLike[str]], vocab_size: int) -> str:
-    """What was prepared, in one line: the same line means the same tokens, wherever the files have been moved to."""
-
-    def listed(some: Sequence[str | os.PathLike[str]]) -> str:
-        return ", ".join(f"{Path(source).name} {n_bytes_of(source)}" for source in some)
-
-    return f"{vocab_size} tokens of {listed(sources)}" + (f", judged on {listed(valid)}" if valid else "")
-
-
-def _names(valid: Sequence[str | os.PathLike[str]]) -> dict[str, str | os.PathLike[str]]:
-    """Validation texts under short names, which also name folders."""
-    names: dict[str, str | os.PathLike[str]] = {}
-    for source in valid:
-        name = Path(os.path.abspath(source)).stem.replace(":", "-")
-        if name in names:
-            raise CorpusError(f"two validation texts are called {name} ({names[name]} and {source}); rename one")
-        names[name] = source
-    return names
+def _may_change(name: str, there: Any, here: Any) -> bool:
+    """What a run can be resumed with: more steps, and lower learning rates, as after a loss that became nan."""
+    if name == "recipe.steps":
+        return here > there
+    return name in ("recipe.matrix_lr", "recipe.other_lr") and here < there
 
 
 def _settings(config: ModelConfig, recipe: Recipe, train: Corpus, valid: dict[str, Corpus]) -> dict[str, Any]:
@@ -220,7 +184,8 @@ def steps_in(
     began = time.perf_counter()
     for _ in moments:
         pass
-    return max(1, round(seconds * (PROBE_STEPS - 1) / (time.perf_counter() - began)))
+    fitting = seconds * (PROBE_STEPS - 1) / (time.perf_counter() - began)
+    return max(1, round(min(fitting, MOST_STEPS)))
 
 
 def _agreed_steps(

@@ -2,8 +2,9 @@
 
 It knows files, nothing of gradients. Nothing is ever changed in place: a checkpoint is written beside the old
 one and takes its place in a single step, so that at every moment there is a whole one. A lock, which the
-operating system drops with the process, keeps a second run out.
+operating system drops with the process, keeps a second run out; run_record.py keeps a run out of what is a reader's.
 
+    OUT/training/run.json                 what this run made (run_record.py)
     OUT/training/settings.json            model, recipe, corpus: what makes a run the same run
     OUT/training/checkpoint.safetensors   parameters, the optimizer's memory, the step
     OUT/training/moments.jsonl            one line per recorded moment
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,11 +28,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from llm101.atomic_file import atomic_file, reason
+from llm101.pretraining.run_record import HALF_WRITTEN, RunFolderError, RunRecord
 from llm101.strict_json import strict_json
 
+__all__ = ["RunFolder", "RunFolderError"]
 
-class RunFolderError(ValueError):
-    """A run folder that is in use, belongs to another run, is damaged, or cannot be written."""
+MayChange = Callable[[str, Any, Any], bool]
 
 
 class RunFolder:
@@ -40,12 +43,16 @@ class RunFolder:
         out: the folder that will hold the finished model.
 
     Raises:
-        RunFolderError: another process trains there, or it cannot be written.
+        RunFolderError: another process trains there, it cannot be written, or it holds what is not of a run:
+            files in `training` that are not ours, or a model that is not this run's.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
         self.out = Path(out)
         self.path = self.out / "training"
+        self.record = RunRecord(self.out)
+        self.record.look()
+        self._new = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         self._lock = FileLock(self.path / "lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -55,10 +62,13 @@ class RunFolder:
                 f"another process is training in {out}; wait for it or choose another folder"
             ) from None
         except OSError as error:
+            self._remove_new_folders()
             raise RunFolderError(f"cannot write to {out}: {reason(error)}") from None
-        for half_written in self.path.glob("*.partial"):  # by a process that was killed, as nobody else is here
-            with suppress(OSError):
-                half_written.unlink()
+        for path in self.path.iterdir():  # by a process that was killed, as nobody else is here
+            if HALF_WRITTEN.fullmatch(path.name):
+                with suppress(OSError):
+                    path.unlink()
+        self.record.add(*(["training"] if self.path in self._new else []))
 
     def settings(self) -> dict[str, Any] | None:
         """What the run was started with; None if it is new."""
@@ -70,28 +80,39 @@ class RunFolder:
         except (ValueError, OSError) as error:
             raise RunFolderError(f"{file} is damaged ({error}); choose another folder") from None
 
-    def refuse_others(self, settings: dict[str, Any]) -> None:
+    def refuse_others(self, settings: dict[str, Any], may_change: MayChange = lambda *_: False) -> dict[str, Any]:
         """See that the folder is new, or that it holds a run with the same settings.
+
+        Args:
+            settings: what makes a run this run.
+            may_change: of a setting's name, its value there and its value here: whether the run may go on with it.
+
+        Returns:
+            The settings that the run goes on with instead of those it had: name -> (there, here).
 
         Raises:
             RunFolderError: naming what differs, with both values.
         """
         found, wanted = self.settings(), json.loads(json.dumps(settings))  # as they will be read back
-        if found is not None and found != wanted:
-            there, here = dict(_leaves(found)), dict(_leaves(wanted))
-            differing = [
-                f"{name} is {there.get(name, 'not set')} there and {here.get(name, 'not set')} here"
-                for name in {**there, **here}
-                if there.get(name) != here.get(name)
-            ]
+        if found is None:
+            return {}
+        there, here = dict(_leaves(found)), dict(_leaves(wanted))
+        differing = {
+            name: (there.get(name, "not set"), here.get(name, "not set"))
+            for name in {**there, **here}
+            if there.get(name) != here.get(name)
+        }
+        if any(not may_change(name, *values) for name, values in differing.items()):
+            listed = "; ".join(f"{name} is {t} there and {h} here" for name, (t, h) in differing.items())
             raise RunFolderError(
-                f"{self.out} holds a run with other settings: {'; '.join(differing)}. "
+                f"{self.out} holds a run with other settings: {listed}. "
                 "Give the same ones to go on with it, or choose another folder"
             )
+        return differing
 
     def claim(self, settings: dict[str, Any]) -> None:
         """Say what makes this run this run, once everything else about it has been found to be in order."""
-        if self.settings() is None:
+        if self.settings() != json.loads(json.dumps(settings)):
             self._write("settings.json", json.dumps(settings, indent=1).encode())
 
     def save_checkpoint(self, tensors: dict[str, Tensor], step: int, facts: dict[str, Any]) -> None:
@@ -99,10 +120,14 @@ class RunFolder:
         file = self.path / "checkpoint.safetensors"
         self._save(file, tensors, {"step": str(step), "facts": json.dumps(facts)})
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        return (self.path / "checkpoint.safetensors").exists()
+
     def load_checkpoint(self) -> tuple[dict[str, Tensor], int, dict[str, Any]] | None:
         """The last checkpoint: its tensors, how many steps it has behind it, and facts; None at the start."""
         file = self.path / "checkpoint.safetensors"
-        if not file.exists():
+        if not self.has_checkpoint():
             return None
         try:
             with safe_open(file, "pt") as opened:
@@ -143,6 +168,24 @@ class RunFolder:
         """Let others in."""
         self._lock.release()
 
+    def abandon(self) -> None:
+        """Let others in after a start that came to nothing, and leave nothing behind that it made."""
+        if "training" in (self.record.made() or []):
+            self._new = [self.path, *self._new]
+        with suppress(OSError):
+            self.record.file.unlink()
+        with suppress(OSError):  # before others can come in; Windows can only after that
+            (self.path / "lock").unlink()
+        self._lock.release()
+        with suppress(OSError):
+            (self.path / "lock").unlink()
+        self._remove_new_folders()
+
+    def _remove_new_folders(self) -> None:
+        for folder in self._new:  # innermost first; one that is not empty stays
+            with suppress(OSError):
+                folder.rmdir()
+
     def _save(self, file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         partial = file.with_name(file.name + ".partial")
         try:
@@ -154,7 +197,9 @@ class RunFolder:
         except (OSError, SafetensorError) as error:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
-            raise RunFolderError(f"cannot write {file}: {error}; the checkpoint before it is untouched") from None
+            raise RunFolderError(
+                f"cannot write {file}: {_reason(error)}; the checkpoint before it is untouched"
+            ) from None
 
     def _write(self, name: str, content: bytes) -> None:
         try:
@@ -162,6 +207,14 @@ class RunFolder:
                 file.write(content)
         except OSError as error:
             raise RunFolderError(f"cannot write {self.path / name}: {reason(error)}") from None
+
+
+def _reason(error: OSError | SafetensorError) -> str:
+    """What went wrong, without the temporary names of files that safetensors tells of."""
+    if isinstance(error, OSError):
+        return reason(error)
+    told = re.search(r"I/O error: (.+?) \(os error", str(error))
+    return told[1] if told else str(error).split(" at path ")[0]
 
 
 def _moment(line: str) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ TEXTS = [f"The cat sat on the mat, {n} times." for n in range(40)]
 LONGEST_S = 0.25
 
 
-def pretrainer(folder: Path, corpus: Corpus, *, checkpoint_seconds: float = -1.0) -> Pretrainer:
+def pretrainer(folder: Path, corpus: Corpus, *, checkpoint_seconds: float = 0.0) -> Pretrainer:
     model = Transformer(CONFIG).initialise(RECIPE.seed)
     return Pretrainer(
         model, corpus, None, RECIPE, RunFolder(folder), device="cpu", checkpoint_seconds=checkpoint_seconds

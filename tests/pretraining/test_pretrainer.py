@@ -65,11 +65,12 @@ def test_short_rows_come_first_and_count_as_many_tokens(pretrainer: Make) -> Non
     for name in ("_short", "_long"):
         rows = getattr(trained, name)
         take = rows.take
-        rows.take = lambda first, count, rows=rows, take=take: (
-            seen.append((rows.row_length, first, count)) or take(first, count)
+        rows.take = lambda first, count, every, rows=rows, take=take: (
+            seen.append((rows.row_length, first, count)) or take(first, count, every)
         )
     tokens = [m.tokens_seen for m in trained.moments()]
-    assert seen == [(8, 8 * n, 8) for n in range(4)] + [(16, 4 * n, 4) for n in range(4)]
+    # Two micro-batches a step, of 32 tokens: 4 short rows, then 2 long ones.
+    assert seen == [(8, 4 * n, 4) for n in range(8)] + [(16, 2 * n, 2) for n in range(8)]
     assert tokens == [64 * n for n in range(1, 9)]
 
 

@@ -33,4 +33,4 @@ def test_snapshots_are_dense_at_first() -> None:
     gaps = [b - a for a, b in pairwise(steps)]
     assert gaps == sorted(gaps)
     assert not Recipe(steps=1000, snapshots=0).snapshot_steps
-    assert not Recipe(steps=1000, snapshots=1).snapshot_steps
+    assert Recipe(steps=1000, snapshots=1).snapshot_steps == {1000}
