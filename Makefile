@@ -22,9 +22,9 @@ BENCH_ARGS ?=
 MUTATION_ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# The first Python on this machine that the package supports; name another with PYTHON=...
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+# The environment's own Python if there is one, otherwise the first on this machine that the package supports;
+# name another with PYTHON=... (and `make clean` first, if there is an environment).
+PYTHON ?= $(shell for p in $(BIN)/python python3 python3.13 python3.12 python3.11 python3.10; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 
 .PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench mutation lint chapters pictures clean
@@ -35,23 +35,19 @@ help:
 book: $(BIN)/.book
 	@$(BIN)/python -m llm101 read --port $(PORT) $(if $(filter no,$(OPEN)),--no-browser)
 
-# Two stamps: pip runs again only when pyproject.toml or constraints.txt has changed.
-$(BIN)/.book: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "llm101 needs Python 3.10 to 3.13 (python.org/downloads, or your package manager); then run make again."; exit 1; }
-	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); } \
-		|| { rm -rf $(VENV); echo "Could not make $(VENV): on Debian and Ubuntu, sudo apt install python3-venv; then run make again."; exit 1; }
-	@echo "Installing PyTorch for the CPU (once)"
-	@$(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/torch/", timeout=5)' "$(TORCH_INDEX)" 2>/dev/null \
-		&& $(PIP) --retries 2 --index-url $(TORCH_INDEX) torch \
-		|| { echo "  from the usual package source, as PyTorch's CPU index cannot be reached"; $(PIP) torch; }
-	@echo "Installing llm101 and JupyterLab (once)"
-	@$(PIP) --editable .
-	@touch $@
+# install.py looks each time, which takes half a second, and installs only what has changed or gone missing.
+define INSTALL
+@test -n "$(PYTHON)" || { echo "llm101 needs Python 3.10 to 3.13 (python.org/downloads, or your package manager); then run make again."; exit 1; }
+@"$(PYTHON)" install.py --venv "$(VENV)" --torch-index "$(TORCH_INDEX)"
+endef
 
-$(BIN)/.test: $(BIN)/.book
-	@echo "Installing what the tests need (once)"
-	@$(PIP) --editable '.[test]'
-	@touch $@
+$(BIN)/.book: FORCE
+	$(INSTALL)
+
+$(BIN)/.test: FORCE
+	$(INSTALL) --extra test
+
+FORCE:
 
 test: test-lint test-unit test-chapters test-widgets test-browser
 
@@ -88,7 +84,7 @@ mutation: $(BIN)/.test
 	$(BIN)/python -m tests.mutation_check $(MUTATION_ARGS)
 
 bench: $(BIN)/.test
-	@$(PIP) --editable '.[bench]' || echo "bench: some comparisons are left out (what they need did not install)"
+	@"$(PYTHON)" install.py --venv "$(VENV)" --extra bench || echo "bench: some comparisons are left out (what they need did not install)"
 	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench $(BENCH_ARGS) || exit 1; done
 
 chapters: $(BIN)/.test

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from llm101 import doctor, reading
@@ -36,8 +38,18 @@ def read(options: argparse.Namespace) -> dict[str, Any] | None:
             print(f"the book is in {book.folder}")
         return {**vars(book), "folder": str(book.folder), "chapters": book.chapters}
     command = reading.jupyterlab_command(book.folder, options.chapter, options.port, not options.no_browser)
-    options.exit_code = min(abs(reading.start_jupyterlab(command)), 1)
+    options.exit_code = min(abs(_start(command)), 1)
     return None
+
+
+def _start(command: list[str]) -> int:
+    """JupyterLab, with a home folder for this session only where the reader's own cannot be written to."""
+    unwritable = reading.first_unwritable(reading.jupyter_folders())
+    if unwritable is None:
+        return reading.start_jupyterlab(command)
+    say(f"{unwritable} cannot be written to: JupyterLab's settings are kept for this session only")
+    with tempfile.TemporaryDirectory(prefix="llm101-home-") as home:
+        return reading.start_jupyterlab(command, Path(home))
 
 
 def doctor_options(command: argparse.ArgumentParser) -> None:

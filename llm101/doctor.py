@@ -10,15 +10,27 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from llm101.installation import (
+    NEWEST_PYTHON,
+    OLDEST_PYTHON,
+    remedy_for_damaged,
+    remedy_for_llm101,
+    remedy_for_missing,
+    this_system,
+    unmet_requirements,
+    why_no_pytorch,
+)
+from llm101.reading import first_unwritable, jupyter_folders
+
 GIB = 2**30
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 FREE_DISK_BYTES = 1 * GIB
 """Room for the models and token files that the chapters write."""
 MEMORY_BYTES = 2 * GIB
@@ -53,12 +65,15 @@ def checks() -> list[Check]:
 
     Example:
         >>> [check.name for check in checks()]
-        ['Python', 'PyTorch', 'disk', 'memory', 'JupyterLab', 'widgets', 'models']
+        ['Python', 'packages', 'PyTorch', 'numba', 'disk', 'home', 'memory', 'JupyterLab', 'widgets', 'models']
     """
     return [
         _guarded("Python", check_python),
+        _guarded("packages", check_packages),
         _guarded("PyTorch", check_torch),
+        _guarded("numba", check_numba),
         _guarded("disk", check_disk),
+        _guarded("home", check_home),
         _guarded("memory", check_memory),
         _guarded("JupyterLab", check_jupyterlab),
         _guarded("widgets", check_widgets),
@@ -70,12 +85,10 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     """A broken installation can fail in any way at all; the report must still be complete."""
     try:
         return check()
+    except ModuleNotFoundError as error:
+        return Check(name, False, str(error), remedy_for_missing(error.name or "llm101"))
     except Exception as error:
-        return Check(name, False, f"{type(error).__name__}: {error}", _reinstall(name))
-
-
-def _reinstall(what: str) -> str:
-    return f"install {what} again: run `make book` in the checkout, or `python -m pip install --force-reinstall llm101`"
+        return Check(name, False, f"{type(error).__name__}: {error}", remedy_for_llm101())
 
 
 def check_python(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
@@ -90,14 +103,28 @@ def check_python(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Chec
     return Check("Python", ok, found, "" if ok else "install Python 3.10 to 3.13, then make a new environment with it")
 
 
+def check_packages() -> Check:
+    """Whatever llm101 asks for, itself or through others, is installed in a version that it takes."""
+    unmet = unmet_requirements()
+    if unmet:
+        found = f"missing, or in another version: {', '.join(unmet)}"
+        return Check("packages", False, found, remedy_for_missing(*unmet))
+    return Check("packages", True, "all that llm101 asks for")
+
+
 def check_torch() -> Check:
     """PyTorch imports, adds two numbers, and says which devices it sees."""
     try:
         import torch
+    except ModuleNotFoundError as error:
+        because = why_no_pytorch(*this_system())
+        if because:
+            return Check("PyTorch", False, f"missing, and not made for {because}", "use one of README.md's systems")
+        return Check("PyTorch", False, f"does not import ({error})", remedy_for_missing(error.name or "torch"))
     except ImportError as error:
-        return Check("PyTorch", False, f"does not import ({error})", "python -m pip install torch")
+        return Check("PyTorch", False, f"does not import ({error})", remedy_for_damaged("torch"))
     if float(torch.ones(2).sum()) != 2.0:
-        return Check("PyTorch", False, f"{torch.__version__} cannot add", _reinstall("PyTorch"))
+        return Check("PyTorch", False, f"{torch.__version__} cannot add", remedy_for_damaged("torch"))
     devices = ["CPU"]
     if torch.cuda.is_available():
         devices.append(torch.cuda.get_device_name())
@@ -106,9 +133,26 @@ def check_torch() -> Check:
     return Check("PyTorch", True, f"{torch.__version__} on {', '.join(devices)} ({torch.get_num_threads()} threads)")
 
 
+def check_numba() -> Check:
+    """numba compiles the decode step. The book works without it, and says here what that costs."""
+    cost = "the book works, but each token of a completion takes about 5 times as long"
+    try:
+        from numba import __version__, config
+    except ModuleNotFoundError as error:
+        return Check("numba", False, f"not installed: {cost}", remedy_for_missing(error.name or "numba"))
+    except ImportError as error:
+        return Check("numba", False, f"does not import ({error}): {cost}", remedy_for_damaged("numba"))
+    if config.DISABLE_JIT:  # pyright: ignore[reportAttributeAccessIssue]
+        return Check("numba", False, f"switched off by NUMBA_DISABLE_JIT: {cost}", "unset NUMBA_DISABLE_JIT")
+    return Check("numba", True, __version__)
+
+
 def check_disk(folder: Path | None = None, needed_bytes: int = FREE_DISK_BYTES) -> Check:
     """Free room in the folder where the reader works (default: the current one), and leave to write there."""
-    folder = folder or Path.cwd()
+    try:
+        folder = folder or Path.cwd()
+    except FileNotFoundError:
+        return Check("disk", False, "the folder that this runs in has been deleted", "go into one that is there (cd)")
     free_bytes = shutil.disk_usage(folder).free
     found = f"{free_bytes / GIB:.1f} GiB free in {folder}"
     if not os.access(folder, os.W_OK):
@@ -116,6 +160,15 @@ def check_disk(folder: Path | None = None, needed_bytes: int = FREE_DISK_BYTES) 
     if free_bytes < needed_bytes:
         return Check("disk", False, found, f"free {needed_bytes / GIB:.0f} GiB, or run from a folder on another disk")
     return Check("disk", True, found)
+
+
+def check_home(folders: Sequence[Path] | None = None) -> Check:
+    """Jupyter and the kernel can keep their settings in the reader's home folder (or where they were told to)."""
+    unwritable = first_unwritable(jupyter_folders() if folders is None else folders)
+    if unwritable is not None:
+        found = f"{unwritable} cannot be written to, so `llm101 read` keeps JupyterLab's settings for one session only"
+        return Check("home", False, found, "set HOME to a folder of your own (Windows: USERPROFILE)")
+    return Check("home", True, str(Path.home()))
 
 
 def check_memory(total_bytes: int | None = None) -> Check:
@@ -165,16 +218,20 @@ def check_jupyterlab() -> Check:
     try:
         jupyterlab, ipykernel = version("jupyterlab"), version("ipykernel")
     except PackageNotFoundError as error:
-        return Check("JupyterLab", False, f"{error.name} is not installed", "python -m pip install jupyterlab")
+        return Check("JupyterLab", False, f"{error.name} is not installed", remedy_for_missing(error.name))
     ok = int(jupyterlab.split(".")[0]) >= 4
-    remedy = "" if ok else "python -m pip install --upgrade jupyterlab"
+    remedy = "" if ok else remedy_for_missing("--upgrade", "jupyterlab")
     return Check("JupyterLab", ok, f"{jupyterlab}, ipykernel {ipykernel}", remedy)
 
 
 def check_widgets() -> Check:
-    """The two front-end extensions that draw widgets lie where JupyterLab looks for them. No Node.js is needed."""
+    """Widgets have their Python half, and their front-end extension lies where JupyterLab looks for it."""
     from jupyter_core.paths import jupyter_path
 
+    try:
+        found = f"anywidget {version('anywidget')}, ipywidgets {version('ipywidgets')}"
+    except PackageNotFoundError as error:
+        return Check("widgets", False, f"{error.name} is not installed", remedy_for_missing(error.name))
     folders = [Path(folder) for folder in jupyter_path("labextensions")]
     extensions = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets"}
     missing = [
@@ -183,9 +240,9 @@ def check_widgets() -> Check:
         if not any((folder / extension / "package.json").is_file() for folder in folders)
     ]
     if missing:
-        install = f"python -m pip install --force-reinstall {' '.join(missing)}"
-        return Check("widgets", False, f"front end of {' and '.join(missing)} is missing", install)
-    return Check("widgets", True, f"anywidget {version('anywidget')}, ipywidgets {version('ipywidgets')}")
+        front_ends = f"front end of {' and '.join(missing)} is missing"
+        return Check("widgets", False, front_ends, remedy_for_damaged(*missing))
+    return Check("widgets", True, found)
 
 
 def check_models(folder: Path = STORYTELLER_FOLDER) -> Check:
@@ -194,7 +251,7 @@ def check_models(folder: Path = STORYTELLER_FOLDER) -> Check:
     from llm101.parameters import ParameterFileError
     from llm101.tokenizer import Tokenizer, TokenizerError
 
-    restore = "git checkout -- llm101/models" if (folder.parents[2] / ".git").exists() else _reinstall("llm101")
+    restore = _how_to_restore_models(folder.parents[2])
     if not folder.is_dir():
         return Check("models", False, f"no folder {folder}", restore)
     try:
@@ -205,3 +262,12 @@ def check_models(folder: Path = STORYTELLER_FOLDER) -> Check:
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     found = f"storyteller: {n_parameters:,} parameters, {tokenizer.vocab_size:,} tokens"
     return Check("models", True, found)
+
+
+def _how_to_restore_models(around: Path) -> str:
+    """Models come with the source, so what brings them back depends on how that came here."""
+    if (around / ".git").exists():
+        return f"git -C {shlex.quote(str(around))} checkout -- llm101/models"
+    if (around / "pyproject.toml").exists():
+        return f"put llm101/models from a fresh copy of the book into {around}"
+    return remedy_for_llm101()

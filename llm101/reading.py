@@ -15,6 +15,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,8 +78,10 @@ def open_book(folder: str | Path | None = None, package_folder: Path = PACKAGE_F
         folder: where a copy is to lie; default ./llm101-book from a wheel, and no copy at all in a checkout.
 
     Raises:
-        BookError: there are no chapters, or the folder cannot be written.
+        BookError: there are no chapters, or the folder has no name or cannot be written.
     """
+    if folder is not None and not str(folder).strip():
+        raise BookError("the folder for the chapters is '', which names none: give it a name, or leave it out")
     source, from_wheel = find_chapters(package_folder)
     if not from_wheel and folder is None:
         return Book(source)
@@ -182,22 +186,62 @@ def jupyterlab_command(
     return command
 
 
-def jupyterlab_environment() -> dict[str, str]:
+def jupyter_folders() -> list[Path]:
+    """Where Jupyter and the kernel write of their own accord: under HOME, unless the environment says otherwise."""
+    from jupyter_core.paths import jupyter_config_dir, jupyter_runtime_dir
+
+    ipython = os.environ.get("IPYTHONDIR") or os.path.expanduser("~/.ipython")
+    return [Path(folder).absolute() for folder in (jupyter_config_dir(), jupyter_runtime_dir(), ipython)]
+
+
+def first_unwritable(folders: Sequence[Path]) -> Path | None:
+    """The first of these folders that can neither be written to nor be made; None if all is well.
+
+    It tries, in the nearest folder that is there, because permission bits are not the whole truth (root is
+    not bound by them, and a read-only disk does not show in them).
+
+    Example:
+        >>> first_unwritable([Path.cwd()])
+        >>> first_unwritable([Path(__file__) / "below a file"]).name
+        'below a file'
+    """
+    for folder in folders:
+        there = next(parent for parent in [folder, *folder.parents] if parent.exists())
+        try:
+            with tempfile.TemporaryDirectory(prefix=".llm101-", dir=there):
+                pass
+        except OSError:
+            return folder
+    return None
+
+
+def jupyterlab_environment(home: Path | None = None) -> dict[str, str]:
     """This process's environment, with the book's defaults for JupyterLab: it does not ask about news.
 
     They stand in llm101/jupyter/labconfig/; what the reader has set there goes before them.
+
+    Args:
+        home: a folder for everything that Jupyter, the kernel and matplotlib keep between sessions, instead
+            of the reader's home.
     """
     paths = [str(PACKAGE_FOLDER / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
-    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+    environment = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
+    if home is not None:
+        names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
+        environment |= {"HOME": str(home), **{name: str(home / name.lower()) for name in names}}
+    return environment
 
 
-def start_jupyterlab(command: list[str]) -> int:
+def start_jupyterlab(command: list[str], home: Path | None = None) -> int:
     """Run JupyterLab until the reader ends it; returns its exit status.
 
     Ctrl-C reaches JupyterLab by itself, which then asks whether to stop: wait for that answer. A request to
     end this program is passed on, so that no server stays behind.
+
+    Args:
+        home: see jupyterlab_environment.
     """
-    with subprocess.Popen(command, env=jupyterlab_environment()) as server:
+    with subprocess.Popen(command, env=jupyterlab_environment(home)) as server:
         before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             while True:

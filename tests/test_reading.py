@@ -133,6 +133,17 @@ def test_a_file_where_the_folder_should_be_is_refused_in_one_line(package: Path,
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_folder_without_a_name_is_refused_and_nothing_is_copied(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(reading.BookError, match="names none: give it a name"):
+        reading.open_book(name, package)
+    assert list((tmp_path / "here").iterdir()) == []
+
+
 def test_an_installation_without_chapters_says_so(tmp_path: Path) -> None:
     with pytest.raises(reading.BookError, match="no chapters beside"):
         reading.open_book(package_folder=tmp_path / "llm101")
@@ -162,6 +173,41 @@ def test_jupyterlab_gets_the_books_defaults_and_then_the_readers_own(monkeypatch
     ours, mine = reading.jupyterlab_environment()["JUPYTER_CONFIG_PATH"].split(os.pathsep)
     assert (Path(ours) / "labconfig" / "default_setting_overrides.json").is_file()
     assert mine == "/mine"
+
+
+def test_what_cannot_be_written_to_is_found_by_trying(tmp_path: Path) -> None:
+    write(tmp_path / "file", "")
+    below_a_file, not_there_yet = tmp_path / "file" / "a" / "b", tmp_path / "new" / "folder"
+    assert reading.first_unwritable([tmp_path, not_there_yet]) is None
+    assert reading.first_unwritable([tmp_path, below_a_file, not_there_yet]) == below_a_file
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows finds the home folder elsewhere")
+def test_where_home_cannot_be_written_to_the_book_opens_with_another_for_the_session(
+    package: Path, tmp_path: Path
+) -> None:
+    """HOME is a file, which stops root too. A stand-in for JupyterLab makes all of its folders, and says where."""
+    write(tmp_path / "home", "")
+    write(
+        tmp_path / "jupyterlab.py",
+        "import os; from llm101.reading import jupyter_folders\n"
+        "for folder in [os.environ['HOME'], *jupyter_folders()]: os.makedirs(folder, exist_ok=True); print(folder)\n",
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
+    environment |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-m", "llm101", "read", "--no-browser"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    (said,) = ran.stderr.splitlines()
+    assert said.startswith(f"{tmp_path / 'home'}")
+    assert "cannot be written to: JupyterLab's settings are kept for this session only" in said
+    home, *folders = (Path(line) for line in ran.stdout.splitlines())
+    assert len(folders) == 3
+    assert all(folder.is_relative_to(home) for folder in folders)
+    assert not home.exists()  # nothing stays behind
 
 
 def test_the_servers_exit_status_comes_back() -> None:
