@@ -15,9 +15,12 @@ from llm101.cli_words import InputTexts, Name, OutputFolder
 
 if TYPE_CHECKING:
     from llm101.corpus import Progress
+    from llm101.pretraining import Evaluation
     from llm101.pretraining.run import Run
 
 SAMPLE_PROMPT = "Once upon a time"
+STOPPED = 130
+"""The exit code of a run that Ctrl-C stopped before its end, as shells have it."""
 
 
 def pretrain_options(command: argparse.ArgumentParser) -> None:
@@ -34,7 +37,8 @@ def pretrain_options(command: argparse.ArgumentParser) -> None:
         help="texts to judge it on; else 2 %% are held back",
     )
     length = command.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, default=1000, help="how often the parameters move (%(default)s)")
+    steps = "how often the parameters move (%(default)s); a run can be given more of them later"
+    length.add_argument("--steps", type=int, default=1000, help=steps)
     length.add_argument("--minutes", type=float, help="train about that long instead")
     add("--seed", type=int, default=0, help="of the first parameters and the order of the text (%(default)s)")
     add("--vocab-size", type=int, default=4096, help="tokens in the vocabulary (%(default)s)")
@@ -48,14 +52,15 @@ def pretrain_options(command: argparse.ArgumentParser) -> None:
     add("--matrix-lr", type=float, default=0.02, help="learning rate of Muon (%(default)s)")
     add("--other-lr", type=float, default=0.004, help="learning rate of AdamW (%(default)s)")
     add("--evaluate-every", type=int, default=100, metavar="N", help="steps between looks at validation (%(default)s)")
-    add("--checkpoint-seconds", type=float, default=120, metavar="S", help="work that a crash may cost (%(default)s)")
+    lost = "work that a crash may cost (%(default)s); 0: none, every step is saved"
+    add("--checkpoint-seconds", type=float, default=120, metavar="S", help=lost)
     add("--snapshots", type=int, default=0, metavar="N", help="keep the parameters of N moments (%(default)s)")
     add("--device", type=Name, help="cpu, cuda or mps (cuda if there is one, else cpu)")
     add("--compile", action="store_true", help="let torch.compile fuse the arithmetic; needs a C++ compiler")
 
 
 def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Train, showing loss, speed, time left and a sample; Ctrl-C saves and can be resumed by the same command."""
+    """Train, showing loss, speed, time left and a sample; Ctrl-C saves, and the same command goes on from there."""
     from llm101.model import ModelConfig
     from llm101.pretraining import Recipe
     from llm101.pretraining.run import finish, start
@@ -93,18 +98,30 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
     first = run.pretrainer.workers.is_first
     if first:
         say(f"{config.n_parameters:,} parameters, {run.pretrainer.train.facts.n_tokens:,} tokens of text")
+        for line in _changes(run):
+            say(line)
     try:
         stopped = _train(run)
-        if stopped and first:
-            say(f"stopped after step {run.pretrainer.step} and saved; the same command goes on from there")
+        if stopped:
+            options.exit_code = STOPPED
+        if first:
+            say("measuring it on all validation text")
         evaluations = finish(run)
     finally:
         run.close()
     if not first:
         return None
+    result = _result(run, evaluations) | {"stopped": stopped, "out": options.out}
+    if not options.json:
+        scores = ", ".join(f"{name} {e.bits_per_byte:.4f}" for name, e in evaluations.items())
+        print(f"wrote {options.out} after {result['steps']} steps; bits per byte: {scores}")
+    return result
+
+
+def _result(run: Run, evaluations: dict[str, Evaluation]) -> dict[str, Any]:
     valid = next(iter(evaluations.values()), None)
     log = run.pretrainer.run_folder.moments() if run.pretrainer.run_folder else []
-    result = {
+    return {
         "steps": run.pretrainer.step,
         "tokens_seen": run.pretrainer.tokens_seen,
         "seconds": round(run.pretrainer.seconds, 1),
@@ -112,33 +129,47 @@ def pretrain(options: argparse.Namespace) -> dict[str, Any] | None:
         "valid_loss_nats": valid.loss_nats if valid else None,
         "valid_bits_per_byte": valid.bits_per_byte if valid else None,
         "validation": {name: e.bits_per_byte for name, e in evaluations.items()},
-        "stopped": stopped,
-        "out": options.out,
     }
-    if not options.json:
-        scores = ", ".join(f"{name} {e.bits_per_byte:.4f}" for name, e in evaluations.items())
-        print(f"wrote {options.out} after {result['steps']} steps; bits per byte: {scores}")
-    return result
+
+
+def _changes(run: Run) -> Iterator[str]:
+    """What a resumed run goes on with instead of what it had, and what follows from that."""
+    step = run.pretrainer.step
+    for name, (before, now) in run.changed.items():
+        yield f"goes on after step {step} with {name.removeprefix('recipe.')} {now} instead of {before}"
+    if "recipe.steps" in run.changed and step:
+        factor = run.pretrainer.learning_rate_factor
+        yield f"the learning rates go on at {factor:.0%} and fall to zero at the new end; the loss may rise at first"
 
 
 def _train(run: Run) -> bool:
     """Train to the end, or until Ctrl-C in any worker; returns whether it was stopped."""
     first, shown = run.pretrainer.workers.is_first, 0.0
-    with _stop_signal() as asked_to_stop:
-        for moment in run.pretrainer.moments():
-            if first and (moment.valid or time.monotonic() - shown > 10):
-                say(_line(moment))
-                if moment.valid:
-                    say("    " + _sample(run))
-                shown = time.monotonic()
-            if run.pretrainer.workers.total(asked_to_stop.is_set())[0] and moment.step < moment.steps:
-                run.pretrainer.save()
-                return True
+    try:
+        with _stop_signal(aloud=first) as asked_to_stop:
+            for moment in run.pretrainer.moments():
+                if first and (moment.valid or time.monotonic() - shown > 10):
+                    say(_line(moment))
+                    if moment.valid:
+                        say("    " + _sample(run))
+                    shown = time.monotonic()
+                if run.pretrainer.workers.total(asked_to_stop.is_set())[0] and moment.step < moment.steps:
+                    _save(run, "stopped")
+                    return True
+    except KeyboardInterrupt:  # asked twice: the step in progress is given up
+        _save(run, "stopped at once")
+        raise
     return False
 
 
+def _save(run: Run, how: str) -> None:
+    run.pretrainer.save()
+    if run.pretrainer.workers.is_first:
+        say(f"{how} after step {run.pretrainer.step} and saved; the same command goes on from there")
+
+
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
+def _stop_signal(*, aloud: bool) -> Iterator[threading.Event]:
     """An event that Ctrl-C or a polite kill sets, as workers must stop at the same step; a second one stops at once."""
     asked = threading.Event()
 
@@ -146,6 +177,8 @@ def _stop_signal() -> Iterator[threading.Event]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
+        if aloud:  # in a thread, because what was interrupted here may be in the middle of saying something
+            threading.Thread(target=say, args=["stopping after this step; Ctrl-C again stops at once"]).start()
 
     usual = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -166,10 +199,22 @@ def _line(moment: Any) -> str:
         f"step {moment.step:,}/{moment.steps:,}",
         f"loss {moment.train_loss_nats:.3f} nats",
         f"{moment.tokens_per_second:,.0f} tokens/s",
-        f"{moment.seconds_left / 60:.1f} min left",
+        f"{_duration(moment.seconds_left)} left",
     ]
     parts += [f"{name} {e.bits_per_byte:.4f} bits/byte" for name, e in (moment.valid or {}).items()]
     return "  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """A time in the unit that suits it.
+
+    Example:
+        >>> _duration(7.2), _duration(200), _duration(9000)
+        ('7 s', '3.3 min', '2.5 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _sample(run: Any) -> str:
@@ -181,7 +226,8 @@ def _sample(run: Any) -> str:
     engine = InferenceEngine(run.pretrainer.model.eval(), run.tokenizer)
     ids = [*engine.start_ids, *run.tokenizer.encode(SAMPLE_PROMPT)]
     ids = ids[: engine.model.config.context_length // 2]
-    completion = engine.complete(ids, max_tokens=40, temperature=0.8, seed=0)
+    with run.pretrainer.threads():
+        completion = engine.complete(ids, max_tokens=40, temperature=0.8, seed=0)
     run.pretrainer.model.train()
     return (run.tokenizer.decode(ids[1:]) + completion.text).replace("\n", " ")
 

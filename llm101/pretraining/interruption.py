@@ -13,15 +13,19 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptions_wait() -> Iterator[None]:
-    """Let a Ctrl-C that comes now take effect only after the block, so that no parameter is left half moved."""
-    if threading.current_thread() is not threading.main_thread():  # where Ctrl-C never arrives
+    """Let a Ctrl-C or a polite kill that comes now take effect only after the block: no parameter stays half moved."""
+    if threading.current_thread() is not threading.main_thread():  # where signals never arrive
         yield
         return
-    pressed = threading.Event()
-    usual = signal.signal(signal.SIGINT, lambda *_: pressed.set()) or signal.SIG_DFL
+    came: list[int] = []
+    usual = {
+        number: signal.signal(number, lambda number, _: came.append(number)) or signal.SIG_DFL
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
-    if pressed.is_set():
-        signal.raise_signal(signal.SIGINT)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)

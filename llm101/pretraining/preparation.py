@@ -38,13 +38,15 @@ def look_at(sources: Sequence[Source], valid: Sequence[Source], config: ModelCon
         if n_bytes_of(source) is None and not is_hub_name(str(source)):
             next(documents(source), None)  # says what is wrong with it
     sizes = [n_bytes_of(source) for source in sources]
-    if None not in sizes:  # a token is a byte or more, and a text ends with one that stands for none
-        n_bytes = sum(size or 0 for size in sizes)
-        if n_bytes and 2 * n_bytes < config.context_length:
-            raise CorpusError(
-                f"the corpus has {n_bytes:,} bytes, less than one row of {config.context_length} and its target; "
-                "give more text or a shorter context"
-            )
+    n_bytes = sum(size or 0 for size in sizes)
+    # A token is a byte or more, and each text ends with one that stands for none.
+    if None not in sizes and 2 * n_bytes < config.context_length:
+        if all(next(documents(source), None) is None for source in sources):
+            raise CorpusError(f"no text in {', '.join(map(str, sources))}")
+        raise CorpusError(
+            f"the corpus has {n_bytes:,} bytes, less than one row of {config.context_length} and its target; "
+            "give more text or a shorter context"
+        )
 
 
 def prepare(
