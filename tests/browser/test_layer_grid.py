@@ -6,7 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from llm101_widgets import LayerGrid
-from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, show_without_kernel, was_hacked
+from tests.browser.conftest import OpenNotebook
+from tests.browser.lab import Lab
+from tests.browser.layout import FONTS, use_font
+from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, show_without_kernel, was_hacked, write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -26,3 +29,48 @@ def test_a_cell_is_chosen_by_keys_and_says_what_stands_behind_it(page: Page, dar
     expect(more).to_contain_text("25 %")
     assert page.evaluate(FAINT_TEXTS) == []
     assert not was_hacked(page)
+
+
+# Whether the chosen cell lies within the box that scrolls, and is covered by no name.
+SEEN = """() => {
+  const [cell, box] = [".llm101-grid-chosen", ".llm101-grid-scroll"].map(
+    (name) => document.querySelector(name).getBoundingClientRect());
+  const name = document.querySelector(".llm101-grid-table th[scope=row]").getBoundingClientRect();
+  const down = cell.top >= box.top - 1 && cell.bottom <= box.bottom + 1;
+  return down && cell.left >= name.right - 1 && cell.right <= box.right + 1;
+}"""
+
+
+def wide_grid(selected: tuple[int, int]) -> LayerGrid:
+    rows, columns = [f"after layer {i}" for i in range(30)], [f" token{i}" for i in range(20)]
+    return LayerGrid([[0.5] * 20] * 30, rows=rows, columns=columns, selected=selected)
+
+
+@pytest.mark.parametrize("font", FONTS)
+@pytest.mark.parametrize("selected", [(0, 0), (29, 19), (15, 10)])
+def test_the_cell_that_is_chosen_is_seen_on_any_width(page: Page, font: str, selected: tuple[int, int]) -> None:
+    show_without_kernel(page, wide_grid(selected))
+    use_font(page, FONTS[font][0])
+    for width in (1280, 900, 380):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(100)
+        assert page.evaluate(SEEN), width
+    page.locator(".llm101-grid-chosen").press("End")
+    assert page.evaluate(SEEN)
+    page.keyboard.press("Home")
+    assert page.evaluate(SEEN)
+
+
+def test_thirteen_tokens_stand_side_by_side_on_a_laptop_with_the_sidebar_open(
+    lab: Lab, open_notebook: OpenNotebook
+) -> None:
+    source = """from llm101_widgets import LayerGrid
+words = [" cat", " named", " Max", " went", " to", " the", " park", ".", " Max", " was", " a", " very", " nice"]
+rows = ["embedding", *(f"after layer {i}" for i in range(6))]
+LayerGrid([[0.5] * 13] * 7, rows=rows, columns=words, cells=[words] * 7, selected=(5, 12))"""
+    notebook = open_notebook(write_notebook(lab, "grid.ipynb", source))
+    notebook.run_all()
+    assert notebook.page.evaluate("() => window.jupyterapp.shell.leftCollapsed") is False
+    grid = notebook.page.locator(".llm101-grid-scroll")
+    grid.locator(".llm101-grid-chosen").wait_for()
+    assert grid.evaluate("(box) => box.scrollWidth <= box.clientWidth")

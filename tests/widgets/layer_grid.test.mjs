@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { loadWidget } from "./load_widget.mjs";
 
-const { colour, move, percent, visible } = await loadWidget("layer_grid");
+const { colour, move, percent, scrolled, visible } = await loadWidget("layer_grid");
 
 test("arrow keys walk through the grid and stop at its edges", () => {
   const size = [2, 3];
@@ -15,6 +15,16 @@ test("arrow keys walk through the grid and stop at its edges", () => {
   assert.deepEqual(move([1, 1], "Home", size), [1, 0]);
   assert.deepEqual(move([1, 1], "End", size), [1, 2]);
   assert.deepEqual(move([1, 1], "x", size), [1, 1]);
+});
+
+test("a cell is scrolled into view beside the names, and no further than needed", () => {
+  const box = { names: 100, room: 400 }; // 300 wide between them
+  const to = (at, start) => scrolled(at, { start, size: 60 }, box);
+  assert.equal(to(0, 100), 0, "the first column is in view");
+  assert.equal(to(0, 340), 0, "one that just fits too");
+  assert.equal(to(0, 700), 360, "one further right comes to the right edge");
+  assert.equal(to(360, 700), 360, "and is in view now");
+  assert.equal(to(360, 160), 60, "one that the names cover comes out from under them");
 });
 
 test("colour says the sign and the size, and ends at 1", () => {

@@ -55,5 +55,12 @@ def test_it_leaves_a_picture_and_words_behind() -> None:
     assert {node.tag.rpartition("}")[2] for node in picture.iter()} == {"svg", "title", "rect", "text"}
 
 
+def test_in_the_picture_rows_can_be_told_apart_by_their_names() -> None:
+    names = [f"after layer {i}, residual stream" for i in range(12)]
+    svg = svg_of(LayerGrid([[0.5]] * 12, rows=names, columns=["x"]))
+    shown = {node.text for node in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
+    assert {text[:14] for text in shown if text} >= {name[:14] for name in names}
+
+
 def test_without_texts_the_numbers_stand_in_the_cells() -> None:
     assert repr(grid()).split("\n")[2].endswith("→ 2.00")

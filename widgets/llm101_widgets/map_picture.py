@@ -52,7 +52,7 @@ ARROWS = [
     ("data", "pretraining", "fed into"),
     ("pretraining", "parameters", "used to\nacquire"),
     ("parameters", "model", "form the\n'brain' of"),
-    ("model", "engine", "used to run"),
+    ("model", "engine", "used\nto run"),
     ("engine", "completion", "generates"),
     ("text", "tokenizer", "fed into"),
     ("tokenizer", "input", "produces"),
@@ -61,7 +61,7 @@ ARROWS = [
 ]
 """Every arrow: from which box, to which box, and its words, in the lines in which they are set."""
 
-WIDTH, HEIGHT, COLUMN, ROW = 148, 58, 224, 108
+WIDTH, HEIGHT, COLUMN, ROW = 156, 58, 236, 108
 VIEW = f"-8 -8 {2 * COLUMN + WIDTH + 16} {3 * ROW + HEIGHT + 16}"
 FILL = {"thing": "#e8f1fb", "doer": "#fdf1e3"}
 
@@ -90,7 +90,7 @@ def arrow(start: str, end: str, label: str) -> dict[str, Any]:
 
     Example:
         >>> arrow("data", "pretraining", "fed into")["line"], arrow("model", "engine", "used to run")["line"]
-        ([148, 29, 224, 29], [522, 166, 522, 216])
+        ([156, 29, 236, 29], [550, 166, 550, 216])
     """
     a, b = box(start), box(end)
     middle, side = HEIGHT // 2, WIDTH // 2

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from llm101_widgets.svg import picture, plain
 
-WIDTH, HEIGHT, NAMES = 74, 26, 110  # of a cell, and the width of the rows' names, in the picture's units
+WIDTH, HEIGHT, LETTER = 74, 26, 8  # of a cell, and the width of a wide letter, in the picture's units
+CELL_LETTERS, NAME_LETTERS, TITLE_LETTERS = 10, 28, 60  # what a cell, the name of a row and the title have room for
 
 
 def as_svg(
@@ -22,17 +23,20 @@ def as_svg(
         >>> as_svg("t", ["a"], ["<b>", "c"], [[0.5, -2.0]], [["x", "y"]]).count("<rect")
         3
     """
-    lines = [f'<text x="0" y="-{HEIGHT + 12}" font-weight="bold">{plain(title)}</text>']
+    names, heading = [_shown(name, NAME_LETTERS) for name in rows], _shown(title, TITLE_LETTERS)
+    left = LETTER * max(map(len, names)) + 8  # where the cells begin
+    lines = [f'<text x="0" y="-{HEIGHT + 12}" font-weight="bold">{plain(heading)}</text>']
     for j, name in enumerate(columns):
-        lines.append(_text(NAMES + (j + 0.5) * WIDTH, -8, visible(name), "middle"))
-    for i, name in enumerate(rows):
-        lines.append(_text(NAMES - 8, (i + 0.7) * HEIGHT, name, "end"))
+        lines.append(_text(left + (j + 0.5) * WIDTH, -8, visible(name), "middle"))
+    for i, name in enumerate(names):
+        lines.append(_text(left - 8, (i + 0.7) * HEIGHT, name, "end", NAME_LETTERS))
         for j, value in enumerate(values[i]):
-            place = f'x="{NAMES + j * WIDTH}" y="{i * HEIGHT}" width="{WIDTH - 2}" height="{HEIGHT - 2}"'
+            place = f'x="{left + j * WIDTH}" y="{i * HEIGHT}" width="{WIDTH - 2}" height="{HEIGHT - 2}"'
             colour = f'fill="{"#e67800" if value >= 0 else "#1e64c8"}" fill-opacity="{min(1.0, abs(value)) * 0.6:.2f}"'
             lines.append(f"<rect {place} {colour}/>")
-            lines.append(_text(NAMES + (j + 0.5) * WIDTH, (i + 0.7) * HEIGHT, texts[i][j], "middle"))
-    width, height = NAMES + len(columns) * WIDTH + 20, len(rows) * HEIGHT + 70
+            lines.append(_text(left + (j + 0.5) * WIDTH, (i + 0.7) * HEIGHT, texts[i][j], "middle"))
+    width = max(left + len(columns) * WIDTH, LETTER * len(heading)) + 20
+    height = len(rows) * HEIGHT + 70
     return picture(title, lines, (-10, -58, width, height), font_size=12)
 
 
@@ -46,6 +50,9 @@ def visible(token: str) -> str:
     return token.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    shown = text if len(text) <= 11 else f"{text[:10]}…"
-    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{plain(shown)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, letters: int = CELL_LETTERS) -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{plain(_shown(text, letters))}</text>'
+
+
+def _shown(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"

@@ -19,6 +19,11 @@ export function visible(text) {
   return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
 
+/** How far to scroll, so that a cell is seen whole beside the names, which keep their place; no further than needed. */
+export function scrolled(at, { start, size }, { names, room }) {
+  return Math.min(start - names, Math.max(at, start + size - room));
+}
+
 /** A background for a number: orange above zero, blue below; full from 1 on, and never too dark to read on. */
 export function colour(value) {
   const share = Math.min(1, Math.abs(value));
@@ -42,7 +47,7 @@ function make(tag, className, properties = {}, children = []) {
 
 function render({ model, el }) {
   const title = make("p", "title"), said = make("p", "said", { role: "status" }), list = make("ol", "details");
-  const table = make("table", "table", { role: "grid" });
+  const table = make("table", "table", { role: "grid" }), scroll = make("div", "scroll", {}, [table]);
   let cells = []; // [row][column] of the page's cells
 
   const chosen = () => {
@@ -77,7 +82,8 @@ function render({ model, el }) {
       cell.ariaSelected = String(on);
       cell.classList.toggle("llm101-grid-chosen", on);
     })); // prettier-ignore
-    if (focused) cells[row][column].focus();
+    if (focused) cells[row][column].focus({ preventScroll: true });
+    reveal();
     const [value, texts] = [model.get("values")[row][column], model.get("cells")];
     const what = texts.length ? `“${visible(texts[row][column])}”, ` : "";
     const place = `${model.get("rows")[row]}, at “${visible(model.get("columns")[column])}”`;
@@ -93,8 +99,20 @@ function render({ model, el }) {
     })); // prettier-ignore
   }
 
+  /** Scroll, inside of the grid and not the page, until the chosen cell is seen. */
+  function reveal() {
+    const [row, column] = chosen(), cell = cells[row][column], corner = table.rows[0].cells[0];
+    const see = (side, size) => {
+      const place = { start: table[`offset${side}`] + cell[`offset${side}`], size: cell[`offset${size}`] };
+      const box = { names: corner[`offset${size}`], room: scroll[`client${size}`] };
+      scroll[`scroll${side}`] = scrolled(scroll[`scroll${side}`], place, box);
+    };
+    see("Left", "Width");
+    see("Top", "Height");
+  }
+
   function select(place) {
-    cells[place[0]][place[1]].focus();
+    cells[place[0]][place[1]].focus({ preventScroll: true });
     model.set("selected", place);
     model.save_changes();
   }
@@ -106,10 +124,13 @@ function render({ model, el }) {
     event.stopPropagation(); // or the notebook would take the key for itself
     select(to);
   });
-  el.append(make("section", "root", { ariaLabel: "Grid" }, [title, make("div", "scroll", {}, [table]), said, list]));
+  el.append(make("section", "root", { ariaLabel: "Grid" }, [title, scroll, said, list]));
   for (const name of ["title", "rows", "columns", "values", "cells"]) model.on(`change:${name}`, showTable);
   for (const name of ["selected", "details", "value_name"]) model.on(`change:${name}`, showChosen);
   showTable();
+  const resized = new ResizeObserver(reveal); // at first, and when a sidebar opens
+  resized.observe(scroll);
+  return () => resized.disconnect();
 }
 
 export default { render };

@@ -222,7 +222,9 @@ function render({ model, el }) {
 
   model.on("change:view", answered);
   model.on("change:tensor", showTensor);
-  for (const name of ["tensor", "index", "view", "changed"]) model.on(`change:${name}`, () => [showMap(), showNumber()]);
+  for (const name of ["tensor", "index", "view", "changed"]) {
+    model.on(`change:${name}`, () => [showMap(), showNumber()]);
+  }
   const resized = new ResizeObserver(showMap); // it also draws the first time
   resized.observe(map.parentElement);
   for (const show of [showFile, showTensor, showNumber]) show();

@@ -56,6 +56,17 @@ function draw(tag, attributes, textContent = "") {
   return node;
 }
 
+/** A text that keeps to its room, whatever the letters: wide ones are squeezed. */
+function drawText(attributes, words, room) {
+  return draw("text", { ...attributes, lengthAdjust: "spacingAndGlyphs", "data-room": room }, words);
+}
+
+function fit(text) {
+  text.removeAttribute("textLength");
+  const { room } = text.dataset;
+  if (text.getComputedTextLength() > room) text.setAttribute("textLength", room);
+}
+
 function drawArrow({ label, line: [x1, y1, x2, y2] }) {
   const level = y1 === y2;
   const head = level ? "l-9,-5v10z" : "l-5,-9h10z";
@@ -68,7 +79,7 @@ function drawArrow({ label, line: [x1, y1, x2, y2] }) {
     const place = level
       ? { x: (x1 + x2) / 2 - 4, y: y1 - 7 + 22 * row, "text-anchor": "middle" }
       : { x: x1 + 11, y: (y1 + y2) / 2 + 15 * (row - (length - 1) / 2) };
-    group.append(draw("text", place, words));
+    group.append(drawText(place, words, level ? x2 - x1 - 10 : 72)); // beside a vertical one there is half a box
   });
   return group;
 }
@@ -82,8 +93,8 @@ function drawBox(box, said) {
   group.append(
     draw("rect", { class: "llm101-map-ring", ...ring }),
     draw("rect", { class: "llm101-map-body", x, y, width, height, rx }),
-    draw("text", { class: "llm101-map-title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title),
-    draw("text", { class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 22)),
+    drawText({ class: "llm101-map-title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title, width - 12),
+    drawText({ class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 22), width - 12),
   );
   return group;
 }
@@ -131,7 +142,12 @@ function render({ model, el }) {
       });
     }
     picture.replaceChildren(...lines, ...Object.values(nodes));
+    fitAll();
     showSelected();
+  }
+
+  function fitAll() {
+    picture.querySelectorAll("text").forEach(fit);
   }
 
   function showSelected() {
@@ -181,6 +197,9 @@ function render({ model, el }) {
   for (const name of ["boxes", "arrows"]) model.on(`change:${name}`, drawAll);
   model.on("change:selected", showSelected);
   drawAll();
+  const resized = new ResizeObserver(fitAll); // also when it comes onto the page, where letters have a width
+  resized.observe(picture);
+  return () => resized.disconnect();
 }
 
 export default { render };
