@@ -17,9 +17,9 @@ from playwright.sync_api import Page
 # Everything wrong with the widgets on a page, or in an element of it, a line each: what is wider than its box, texts
 # that lie on each other or on a control, what is cut off. What scrolls aside may hold more than is seen; words on a
 # film's plane may meet.
-LAYOUT_FAULTS = """(within = document) => {
+LAYOUT_FAULTS = """(within) => {
   const faults = new Set(), SLACK = 1.5;
-  const roots = [...within.querySelectorAll("[class*='llm101-']")].filter(
+  const roots = [...(within ?? document).querySelectorAll("[class*='llm101-']")].filter(
     (node) => !node.parentElement.closest("[class*='llm101-']"));
   const name = (node) => [...node.classList].find((c) => c.startsWith("llm101-"))
     ?? (node.closest("[class*='llm101-']")?.classList[0] ?? "") + " " + node.localName;
