@@ -19,9 +19,18 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
 
 
+ALL_TOKENS = """async (flow) => {
+  for (const block of flow.children) {
+    block.scrollIntoView();
+    while (!block.firstChild) await new Promise(requestAnimationFrame);
+  }
+  return [...flow.querySelectorAll(".llm101-playground-token")].map((node) => node.textContent);
+}"""
+
+
 def tokens_on(page: Page, name: str) -> list[str]:
-    """The texts of its tokens, also of those so far down that the page has not laid them out."""
-    return page.get_by_role("slider", name=f"Tokens by {name}").locator(".llm101-playground-token").all_text_contents()
+    """The texts of its tokens, also of those so far down that nobody has seen them yet."""
+    return page.get_by_role("slider", name=f"Tokens by {name}").evaluate(ALL_TOKENS)
 
 
 @pytest.fixture
@@ -58,6 +67,43 @@ def test_after_any_edit_the_tokens_are_those_of_the_whole_text(page: Page, small
     assert edited == tokens_on(page, "small")
 
 
+@pytest.mark.parametrize("kind", ["words", "one word"])
+def test_a_pasted_book_is_cut_while_the_page_goes_on_and_only_what_is_seen_is_painted(page: Page, kind: str) -> None:
+    gpt2 = Tokenizer.from_tiktoken("gpt2")
+    text = "".join(f" word{i}" for i in range(20_000))[:200_000] if kind == "words" else "東京" * 60_000
+    show_without_kernel(page, TokenizerPlayground([gpt2], text="short"))
+    area, waiting = page.get_by_role("textbox"), page.locator(".llm101-playground-waiting")
+    expect(page.locator(".llm101-playground-name")).to_have_text("gpt250,257 tokens, 50,256 of them text")
+    page.evaluate(
+        """() => { window.said = []; new MutationObserver(() => window.said.push(
+          document.querySelector(".llm101-playground-waiting").textContent)).observe(
+          document.querySelector(".llm101-playground-waiting"), { childList: true }); }"""
+    )
+    area.fill(text)
+    expect(page.locator(".llm101-playground-count")).to_have_text(f"{len(gpt2.encode(text)):,} tokens")
+    expect(waiting).to_be_empty()
+    if kind == "one word":  # long enough on any machine
+        assert f"Cutting {len(text):,} characters into tokens …" in page.evaluate("() => window.said")
+    painted = page.locator(".llm101-playground-token")
+    expect(painted.first).to_be_visible()
+    assert painted.count() < 5_000
+    slider = page.get_by_role("slider", name="Tokens by gpt2")
+    slider.press("End")
+    expect(page.locator(".llm101-playground-detail")).to_contain_text(f"Token {len(gpt2.encode(text))}: ")
+    assert painted.count() < 5_000
+
+
+def test_a_price_that_was_cleared_is_the_one_in_use_again(page: Page, small: Tokenizer) -> None:
+    show_without_kernel(page, TokenizerPlayground([small], text="the lamp", price=2.5))
+    price = page.get_by_label("per million tokens")
+    price.fill("")
+    price.blur()
+    expect(price).to_have_value("2.5")
+    price.fill("5000")
+    price.blur()
+    expect(price).to_have_value("1000")
+
+
 def test_each_token_can_be_read_by_keyboard_and_by_pointer(page: Page) -> None:
     show_without_kernel(page, TokenizerPlayground([Tokenizer.from_tiktoken("gpt2")], text="a 東"))
     slider = page.get_by_role("slider", name="Tokens by gpt2")
@@ -77,6 +123,7 @@ def test_a_tokenizer_that_the_page_does_not_have_is_waited_for(page: Page, small
     show_without_kernel(page, playground)
     page.get_by_label("bytes").check()
     expect(page.locator(".llm101-playground-waiting")).to_have_text("Waiting for the kernel to send what bytes knows.")
+    expect(page.get_by_role("alert")).to_contain_text("The kernel does not answer.")
     expect(page.locator(".llm101-playground-card")).to_have_count(1)
 
 

@@ -18,6 +18,7 @@ from tests.browser.layout import LAYOUT_FAULTS
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+HEIGHT = 2400  # px: so that a picture holds all of a widget
 NARROW = 620  # px, with the sidebar closed
 SETTLED_MS = 400  # after the window or the theme has changed
 
@@ -34,7 +35,7 @@ def test_in_every_widget_of_the_chapter_nothing_is_covered_cut_off_or_too_wide(
     for width in (SMALL_LAPTOP["width"], NARROW):
         if width == NARROW:
             notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        notebook.page.set_viewport_size({"width": width, "height": SMALL_LAPTOP["height"]})
+        notebook.page.set_viewport_size({"width": width, "height": HEIGHT})
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             notebook.use_theme(theme)
             notebook.page.wait_for_timeout(SETTLED_MS)

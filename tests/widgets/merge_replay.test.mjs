@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { loadModules } from "./load_widget.mjs";
 
 const { numberMerges, replay, spellKey, stepAt } = await loadModules(
-  "token_playground/bpe.js", "token_playground/pieces.js", "merge_replay/widget.js"); // prettier-ignore
+  "token_playground/slices.js", "token_playground/bpe.js", "token_playground/pieces.js",
+  "merge_replay/widget.js"); // prettier-ignore
 
 const lastEnds = (words, merges) => replay(words, numberMerges(merges)).at(-1).ends;
 

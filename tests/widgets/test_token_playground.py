@@ -31,6 +31,7 @@ def test_what_is_sent_to_the_page_holds_every_token(tokenizer: Tokenizer) -> Non
     ends = list(accumulate(plain[:n_tokens], initial=n_tokens))
     ids = [first + i for first, count in sent["runs"] for i in range(count)]
     assert dict(zip((plain[a:b] for a, b in pairwise(ends)), ids, strict=True)) == tokenizer.ranks
+    assert sent["vocab_size"] == tokenizer.vocab_size == n_tokens + 1  # the end of a text is a token without text
     assert packed_ranks(Tokenizer.from_tiktoken("p50k_base"))["runs"] == [[0, 50256], [50257, 24]]
     assert packed_ranks(Tokenizer.from_tiktoken("tekken"))["runs"] == [[1000, 130072]]
 

@@ -5,10 +5,11 @@ import { test } from "node:test";
 
 import { loadModules } from "./load_widget.mjs";
 
-const FILES = ["bpe.js", "pieces.js", "flow.js", "widget.js"].map((name) => `token_playground/${name}`);
+const FILES = ["slices.js", "bpe.js", "pieces.js", "flow.js", "card.js"].map((name) => `token_playground/${name}`);
 const playground = await loadModules(...FILES);
-const { mergeWord, pageRegExp, pageTokenizer, unpackRanks } = playground;
-const { blocksOf, describe, dollars, hex, pieces, sameEnds, visible } = playground;
+const { cut, finish, inParts, inSlices, pageRegExp, pageTokenizer, unpackRanks } = playground;
+const { blocksOf, describe, dollars, hex, pieces, sameEnds, sizeWords, visible } = playground;
+const mergeWord = (word, ranks) => finish(playground.mergeWord(word, ranks));
 
 const bytesAsRanks = () => new Map(Array.from({ length: 256 }, (_, b) => [new TextDecoder("latin1").decode(Uint8Array.of(b)), b]));
 const ranksWith = (...tokens) => new Map([...bytesAsRanks(), ...tokens.map((token, i) => [token, 256 + i])]);
@@ -38,10 +39,72 @@ test("merging goes on with what was merged before", () => {
   assert.deepEqual(mergeWord("aaaaaaaax", ranksWith("aa", "aaaa", "aaaaaaaa")).ids, [258, 120]);
 });
 
-test("a word of twenty thousand letters takes a moment, not minutes", () => {
-  const start = performance.now();
-  assert.equal(mergeWord("ab".repeat(10_000), ranksWith("ab", "abab")).ids.length, 5000);
-  assert.ok(performance.now() - start < 2000);
+/** A table that counts how often it is asked. */
+class Asked extends Map {
+  times = 0;
+  get(key) {
+    this.times++;
+    return super.get(key);
+  }
+}
+
+/** How much is asked of a table between two places at which the work can stop: at most, and in all. */
+function longestSlice(work, ranks) {
+  let [most, all] = [0, 0];
+  for (let done = false; !done; ) {
+    ranks.times = 0;
+    ({ done } = work.next());
+    [most, all] = [Math.max(most, ranks.times), all + ranks.times];
+  }
+  return [most, all];
+}
+
+const LONG = {
+  "many words": Array.from({ length: 40_000 }, (_, i) => `w${i % 9000}`).join(" "),
+  "one word of letters": "ab".repeat(100_000),
+  "one word of characters that are cut": "京".repeat(66_000),
+  "nothing but white space": " ".repeat(200_000),
+};
+for (const [kind, text] of Object.entries(LONG)) {
+  test(`cutting 200,000 characters can be stopped at any moment: ${kind}`, () => {
+    const ranks = new Asked(ranksWith("ab", "abab", "w1", "\xe4\xba", "  ", "    "));
+    const tokenize = pageTokenizer(String.raw` ?\p{L}+| ?\p{N}+|\s+`, ranks);
+    const [most, all] = longestSlice(cut(text, tokenize), ranks);
+    assert.ok(most < 2000 && all > 10 * most, `${most} of ${all} at once`);
+  });
+}
+
+test("long work leaves the page its turn, and ends when nobody wants the result", async () => {
+  const steps = function* (ms, n) {
+    for (let i = 0; i < n; i++) {
+      for (const until = performance.now() + ms; performance.now() < until; );
+      yield;
+    }
+    return "done";
+  };
+  let turns = 0;
+  const page = setInterval(() => turns++);
+  assert.equal(await inSlices(steps(5, 30)), "done");
+  clearInterval(page);
+  assert.ok(turns > 1);
+  assert.equal(await inSlices(steps(5, 30), () => false), undefined);
+  assert.equal(await inSlices(steps(0, 3), () => false), "done"); // a short one is over at once
+});
+
+test("a very long word is shown in parts that hold all of it, cut between characters", () => {
+  const whole = mergeWord("a京b".repeat(100), ranksWith("\xe4\xba"));
+  const parts = finish(inParts(whole, 50));
+  assert.ok(parts.length > 5 && parts.every(({ ids }) => ids.length <= 53));
+  assert.equal(parts.map(({ word }) => word).join(""), whole.word);
+  assert.deepEqual(parts.flatMap(({ ids }) => ids), whole.ids);
+  assert.deepEqual(parts.flatMap(({ bytes }) => [...bytes]), [...whole.bytes]);
+  for (const { bytes, ends } of parts) assert.equal(ends.at(-1), bytes.length);
+  assert.deepEqual(finish(inParts(whole, 1000)), [whole]);
+});
+
+test("a vocabulary is as large as its ids, those that are no text too", () => {
+  assert.equal(sizeWords(4096, [[0, 4095]]), "4,096 tokens, 4,095 of them text");
+  assert.equal(sizeWords(256, [[0, 256]]), "256 tokens");
 });
 
 test("ranks survive the way to the page, with gaps between ids", async () => {
@@ -51,11 +114,11 @@ test("ranks survive the way to the page, with gaps between ids", async () => {
 
 test("the same word is the same object, so that only new words are painted", () => {
   const tokenize = pageTokenizer(String.raw` ?\p{L}+`, bytesAsRanks());
-  const [first, second, again] = tokenize("a dog dog");
+  const [first, second, again] = finish(tokenize("a dog dog"));
   assert.equal(second, again);
   assert.notEqual(first, second);
-  assert.equal(tokenize("dog dog")[1], second);
-  assert.deepEqual(tokenize(""), []);
+  assert.equal(finish(tokenize("dog dog"))[1], second);
+  assert.deepEqual(finish(tokenize("")), []);
 });
 
 test("a character that is split across tokens is told apart from whole ones", () => {
@@ -92,6 +155,6 @@ test("the common ends of two lists never overlap", () => {
 test("blocks are cut at the end of a line where there is one, and lose no word", () => {
   const words = Array.from({ length: 700 }, (_, i) => ({ word: i === 150 ? "\n" : "x", ids: [i] }));
   const blocks = blocksOf(words);
-  assert.deepEqual(blocks.map((block) => block.length), [151, 300, 249]);
+  assert.deepEqual(blocks.map((block) => block.length), [150, 150, 150, 150, 100]);
   assert.deepEqual(blocks.flat(), words);
 });

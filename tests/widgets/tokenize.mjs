@@ -2,10 +2,10 @@
 //     {"pattern", "runs", "packed" (base64), "texts"}  ->  the ids of each text, as JSON
 import { loadModules } from "./load_widget.mjs";
 
-const { pageTokenizer, unpackRanks } = await loadModules("token_playground/bpe.js");
+const { finish, pageTokenizer, unpackRanks } = await loadModules("token_playground/slices.js", "token_playground/bpe.js");
 
 const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);
 const { pattern, runs, packed, texts } = JSON.parse(Buffer.concat(chunks).toString("utf8"));
 const tokenize = pageTokenizer(pattern, await unpackRanks(Buffer.from(packed, "base64"), runs));
-process.stdout.write(JSON.stringify(texts.map((text) => tokenize(text).flatMap(({ ids }) => ids))));
+process.stdout.write(JSON.stringify(texts.map((text) => finish(tokenize(text)).flatMap(({ ids }) => ids))));

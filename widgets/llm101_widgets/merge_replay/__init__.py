@@ -13,6 +13,7 @@ import traitlets as t
 
 from llm101_widgets.javascript import read_modules
 
+SHARED = ("slices", "bpe", "pieces")  # of the playground's JavaScript
 TEXT = "The lighthouse keeper told the children another story."
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -20,7 +21,7 @@ PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 class MergeReplay(anywidget.AnyWidget):
     """Step forwards and back through a training run, as one text sees it."""
 
-    _esm = read_modules("token_playground/bpe.js", "token_playground/pieces.js", "merge_replay/widget.js")
+    _esm = read_modules(*(f"token_playground/{name}.js" for name in SHARED), "merge_replay/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: the text, and how many merges are made
     text, step = t.Unicode().tag(sync=True), t.Int().tag(sync=True)

@@ -1,7 +1,8 @@
 """TokenizerPlayground: type or paste, and see the tokens of several tokenizers side by side.
 
-It takes any tokenizers with a `name`, a `pattern` (how text is cut, a regular expression as tiktoken has it), `ranks`
-(bytes -> id) and `tokens(text) -> list of bytes`. The page gets those that are shown, and then needs no kernel.
+It takes any tokenizers with a `name`, a `vocab_size`, a `pattern` (how text is cut, a regular expression as tiktoken
+has it), `ranks` (bytes -> id) and `tokens(text) -> list of bytes`. The page gets those that are shown, and then needs
+no kernel.
 """
 
 from collections.abc import Iterable
@@ -16,13 +17,14 @@ from llm101_widgets.javascript import read_modules
 from llm101_widgets.token_playground.packed_ranks import packed_ranks
 
 TEXT = "The tokenizer knows the word “the”, but not “Rumpelstiltskin”.\n  2 + 2 = 4, 1234567; naïve, 東京, 👩‍🔬!"
+PARTS = ("slices", "bpe", "pieces", "flow", "card", "widget")  # of the page's JavaScript
 STYLE = "padding:1px 3px;border:1px solid #777;border-radius:3px;white-space:pre-wrap"
 
 
 class TokenizerPlayground(anywidget.AnyWidget):
     """Tokens coloured and counted, with their ids, bytes and cost; what cannot be seen is made visible."""
 
-    _esm = read_modules(*(f"token_playground/{name}.js" for name in ("bpe", "pieces", "flow", "widget")))
+    _esm = read_modules("kernel.js", "number_field.js", *(f"token_playground/{name}.js" for name in PARTS))
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: the text, whose tokens are shown, dollars per million tokens
     text, shown, price = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Float().tag(sync=True)

@@ -1,12 +1,13 @@
-// Tokens on the page, in blocks: after an edit only what changed is painted, and only what is in view is laid out.
+// Tokens on the page, in blocks: a block is painted when it comes near the view, and after an edit only what changed.
 //
 // Reading order: sameEnds and blocksOf (what to keep, what to make), paintWord, makeBlock, makeFlow. A word is what
 // bpe.js makes of it.
 
 import { hex, pieces, visible } from "./pieces.js";
 
-const SMALL_BLOCK = 100, LARGE_BLOCK = 300; // tokens that are laid out together, and only while they can be seen
-const HUES = 4;
+const SMALL_BLOCK = 50, LARGE_BLOCK = 150; // tokens that are painted together
+const AT_ONCE = 2; // blocks that are painted without waiting to be seen
+const HUES = 4, NEAR = "200px", TOKEN_HEIGHT = 4; // px: where a token is, before it is painted
 
 /** How many words two lists share at their beginning and, after that, at their end. */
 export function sameEnds(a, b) {
@@ -60,8 +61,24 @@ function paintWord(entry, asIds) {
 
 /** Words that are painted together. In an edit, what stays the same keeps its boxes and their colours. */
 function makeBlock(first, asIds) {
-  const block = { node: make("div", "block"), words: [], painted: [], count: 0, edit };
+  const block = { node: make("div", "block"), words: [], painted: null, count: 0, edit, paint };
+
   function edit(words) {
+    if (block.painted) repaint(words);
+    block.words = words;
+    block.count = sum(words, ({ ids }) => ids.length);
+    if (!block.painted) block.node.style.minHeight = `${TOKEN_HEIGHT * block.count}px`;
+  }
+
+  function paint() {
+    if (block.painted) return;
+    const words = block.words;
+    [block.words, block.painted] = [[], []];
+    block.node.style.minHeight = "";
+    edit(words);
+  }
+
+  function repaint(words) {
     const [head, tail] = sameEnds(block.words, words);
     const fresh = words.slice(head, words.length - tail).map((entry) => paintWord(entry, asIds));
     for (const { nodes } of block.painted.splice(head, block.words.length - head - tail, ...fresh))
@@ -73,8 +90,6 @@ function makeBlock(first, asIds) {
     if (boxes.length && next?.hue === hue) boxes.at(-1).hue = (hue + 1) % HUES; // neighbours never look alike
     for (const box of boxes) box.classList.add(`llm101-playground-hue-${box.hue}`);
     for (const { nodes } of fresh) for (const node of nodes) block.node.insertBefore(node, next);
-    block.words = words;
-    block.count = sum(words, ({ ids }) => ids.length);
   }
   edit(first);
   return block;
@@ -84,6 +99,12 @@ function makeBlock(first, asIds) {
 export function makeFlow() {
   const node = make("div", "flow", { tabIndex: 0 });
   let [words, blocks, asIds] = [[], [], false];
+  const paintSeen = (seen) => {
+    const nodes = new Set(seen.filter(({ isIntersecting }) => isIntersecting).map(({ target }) => target));
+    for (const block of blocks) if (nodes.has(block.node)) block.paint();
+    for (const target of nodes) watch.unobserve(target);
+  };
+  const watch = new IntersectionObserver(paintSeen, { root: node, rootMargin: NEAR });
 
   function show(next, ids) {
     if (ids !== asIds) [words, blocks, asIds] = [[], (node.replaceChildren(), []), ids];
@@ -98,8 +119,15 @@ export function makeFlow() {
     for (; first < last && changed.length; first++) blocks[first].edit(changed.shift());
     const fresh = changed.map((block) => makeBlock(block, asIds));
     const after = blocks[last]?.node ?? null;
-    for (const old of blocks.splice(first, last - first, ...fresh)) old.node.remove();
-    for (const block of fresh) node.insertBefore(block.node, after);
+    for (const old of blocks.splice(first, last - first, ...fresh)) {
+      watch.unobserve(old.node);
+      old.node.remove();
+    }
+    for (const block of fresh) {
+      node.insertBefore(block.node, after);
+      watch.observe(block.node);
+    }
+    for (const block of blocks.slice(0, AT_ONCE)) block.paint();
     words = next;
   }
 
@@ -108,12 +136,19 @@ export function makeFlow() {
     for (const block of blocks) {
       if (index >= block.count) index -= block.count;
       else for (const [i, entry] of block.words.entries()) {
+        block.paint();
         if (index < entry.ids.length) return [entry, index, block.painted[i].boxes[index]];
         index -= entry.ids.length;
       }
     }
   }
 
-  const indexOf = (box) => [...node.querySelectorAll(".llm101-playground-token")].indexOf(box);
-  return { node, show, find, indexOf };
+  /** The other way round: the number of a token, from its box. */
+  function indexOf(box) {
+    const at = blocks.findIndex((block) => block.node.contains(box));
+    const before = blocks.slice(0, at).reduce((total, { count }) => total + count, 0);
+    return before + blocks[at].painted.flatMap(({ boxes }) => boxes).indexOf(box);
+  }
+
+  return { node, show, find, indexOf, stop: () => watch.disconnect() };
 }

@@ -15,11 +15,12 @@ def packed_ranks(tokenizer: Any) -> dict[str, Any]:
     """Pattern and vocabulary of a tokenizer.
 
     Args:
-        tokenizer: has name, pattern (a regular expression) and ranks (bytes -> id).
+        tokenizer: has name, pattern (a regular expression), ranks (bytes -> id) and vocab_size, which counts special
+            tokens as well.
 
     Returns:
-        runs: the ids, as [first, how many] of each stretch without a gap; packed: in the order of the ids, all lengths
-        (a byte each), then all bytes, compressed by zlib.
+        pattern, vocab_size: as the tokenizer has them; runs: the ids, as [first, how many] of each stretch without a
+        gap; packed: in the order of the ids, all lengths (a byte each), then all bytes, compressed by zlib.
 
     Raises:
         ValueError: a token of more than 255 bytes.
@@ -31,7 +32,7 @@ def packed_ranks(tokenizer: Any) -> dict[str, Any]:
         raise ValueError(f"{tokenizer.name}: a token of {len(longest)} bytes; the page takes up to 255")
     runs = runs_of(ranks[token] for token in tokens)
     packed = _compress(bytes(map(len, tokens)) + b"".join(tokens))
-    return {"pattern": tokenizer.pattern, "runs": runs, "packed": packed}
+    return {"pattern": tokenizer.pattern, "vocab_size": tokenizer.vocab_size, "runs": runs, "packed": packed}
 
 
 _compress = lru_cache(maxsize=16)(zlib.compress)
