@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import torch
 
-from llm101.pretraining.device import DeviceError, bfloat16_pays, choose_device, compiled
+from llm101.model import ModelConfig
+from llm101.pretraining.device import DeviceError, bfloat16_pays, choose_device, compiled, threads_that_pay
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +30,21 @@ def test_bfloat16_is_left_to_wide_models(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not bfloat16_pays(torch.device("cpu"), 128)
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert not bfloat16_pays(torch.device("cpu"), 192)
+
+
+@pytest.mark.parametrize(("d_model", "tokens", "n_threads"), [(16, 64, 1), (64, 512, 1), (256, 4096, 2), (512, 64, 2)])
+def test_a_small_model_gets_one_thread_for_as_long_as_it_works(
+    one_thread: None, d_model: int, tokens: int, n_threads: int
+) -> None:
+    config = ModelConfig(vocab_size=300, d_model=d_model, n_layers=2, n_heads=2)
+    torch.set_num_threads(2)
+    with suppress(KeyboardInterrupt), threads_that_pay(config, tokens):
+        assert torch.get_num_threads() == n_threads
+        raise KeyboardInterrupt
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    with threads_that_pay(config, tokens):
+        assert torch.get_num_threads() == 1  # never more than there were
 
 
 @pytest.mark.slow

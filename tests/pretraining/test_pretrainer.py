@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from llm101.corpus import Corpus, CorpusError
 from llm101.model import ModelConfig, Transformer
 from llm101.pretraining import Pretrainer, PretrainingError, Recipe, RunFolder
+from llm101.pretraining.moment import Pace
 from llm101.tokenizer import Tokenizer
 
 Make = Callable[..., Pretrainer]
@@ -236,3 +238,41 @@ def test_a_checkpoint_of_another_model_is_refused(pretrainer: Make, train: Corpu
     wider = Transformer(ModelConfig(vocab_size=280, d_model=32, n_layers=1, n_heads=2, context_length=16))
     with pytest.raises(PretrainingError, match="the checkpoint belongs to another model or recipe"):
         Pretrainer(wider, train, None, Recipe(steps=1), RunFolder(tmp_path))
+
+
+def test_training_leaves_the_number_of_threads_as_it_was(pretrainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, used = pretrainer(), set()
+    usual = trained._loss
+    monkeypatch.setattr(trained, "_loss", lambda *batch: used.add(torch.get_num_threads()) or usual(*batch))
+    torch.set_num_threads(2)
+    for _ in trained.moments():
+        assert torch.get_num_threads() == 2
+    assert used == {1}
+
+
+def test_a_batch_is_never_in_memory_as_a_whole(pretrainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    huge, seen = pretrainer(batch_tokens=10**12, micro_batch_tokens=32), []
+
+    def loss(ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(len(ids))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return huge._plain_loss(ids, targets)
+
+    monkeypatch.setattr(huge, "_loss", loss)
+    with pytest.raises(KeyboardInterrupt):
+        next(huge.moments())
+    assert seen == [2, 2, 2]
+
+
+def test_the_time_left_is_that_of_the_steps_since_the_first(pretrainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    step_seconds = iter([9.0, 1.0, 2.0, *[0.5] * 5])
+
+    class TimedByHand(Pace):
+        @contextmanager
+        def step(self) -> Iterator[None]:
+            yield
+            self.add(next(step_seconds))
+
+    monkeypatch.setattr("llm101.pretraining.pretrainer.Pace", TimedByHand)
+    assert [m.seconds_left for m in pretrainer().moments()][:3] == [9.0 * 7, 1.0 * 6, 1.5 * 5]

@@ -16,6 +16,7 @@ from llm101.corpus import Corpus, CorpusError
 from llm101.library import load
 from llm101.model import ModelConfig
 from llm101.pretraining import PretrainingError, Recipe, RunFolderError, run_folder
+from llm101.pretraining.device import DeviceError
 from llm101.pretraining.run import Run, finish, start
 from llm101.tokenizer import Tokenizer, TokenizerError
 
@@ -115,6 +116,69 @@ def test_a_folder_to_judge_it_on_may_be_called_dot(text: Path, tmp_path: Path, m
     run.close()
 
 
+def test_a_finished_run_can_be_given_more_steps(text: Path, tmp_path: Path) -> None:
+    complete(text, tmp_path / "out")
+    first = (tmp_path / "out" / "model.safetensors").read_bytes()
+    run = begin(text, tmp_path / "out", recipe=replace(RECIPE, steps=6))
+    assert run.changed == {"recipe.steps": (4, 6)}
+    assert [moment.step for moment in run.pretrainer.moments()] == [5, 6]
+    finish(run)
+    run.close()
+    longer = (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert load(tmp_path / "out").parameters.metadata["steps"] == "6"
+    assert longer != first
+    assert begin_and_close(text, tmp_path / "out", recipe=replace(RECIPE, steps=6)).changed == {}  # it is that run now
+    with pytest.raises(RunFolderError, match="recipe.steps is 6 there and 4 here"):
+        begin(text, tmp_path / "out")
+
+
+def test_more_steps_are_the_same_more_steps_with_and_without_a_break(text: Path, tmp_path: Path) -> None:
+    for name, breaks in (("straight", [8]), ("broken", [5, 6, 8])):
+        complete(text, tmp_path / name)
+        for stop in breaks:
+            run = begin(text, tmp_path / name, recipe=replace(RECIPE, steps=8))
+            for moment in run.pretrainer.moments():
+                if moment.step == stop:
+                    break
+            run.pretrainer.save()
+            finish(run)
+            run.close()
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("straight", "broken")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("failing_step", [0, 2])
+def test_after_a_loss_that_is_no_number_the_lower_learning_rate_is_taken_in_the_same_folder(
+    text: Path, tmp_path: Path, failing_step: int
+) -> None:
+    run = begin(text, tmp_path / "out", checkpoint_seconds=0)
+    usual, losses = run.pretrainer._loss, 0
+
+    def loss(ids: Any, targets: Any) -> Any:
+        nonlocal losses
+        losses += 1
+        return usual(ids, targets) * (math.nan if losses > 2 * failing_step else 1.0)  # two micro-batches a step
+
+    run.pretrainer._loss = loss
+    with pytest.raises(PretrainingError, match=r"a lower learning rate would help .*; in the same folder it goes on"):
+        list(run.pretrainer.moments())
+    run.close()
+    lower = replace(RECIPE, matrix_lr=RECIPE.matrix_lr / 2, other_lr=RECIPE.other_lr / 4)
+    resumed = begin(text, tmp_path / "out", recipe=lower)
+    assert resumed.pretrainer.step == failing_step
+    assert resumed.changed == {"recipe.matrix_lr": (0.02, 0.01), "recipe.other_lr": (0.004, 0.001)}
+    assert [moment.step for moment in resumed.pretrainer.moments()] == list(range(failing_step + 1, 5))
+    resumed.close()
+    with pytest.raises(RunFolderError, match=r"recipe.matrix_lr is 0.01 there and 0.02 here"):
+        begin(text, tmp_path / "out")
+
+
+def begin_and_close(*arguments: Any, **more: Any) -> Run:
+    run = begin(*arguments, **more)
+    run.close()
+    return run
+
+
 def test_other_settings_are_refused_and_named(text: Path, tmp_path: Path) -> None:
     complete(text, tmp_path / "out")
     with pytest.raises(RunFolderError, match="recipe.steps is 4 there and 2 here"):
@@ -161,6 +225,37 @@ def test_an_impossible_number_of_minutes_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(PretrainingError, match="minutes must be a number above 0, got"):
         begin(text, tmp_path / "out", minutes=minutes)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, -math.inf])
+def test_a_time_after_which_nothing_would_be_saved_is_refused_before_anything_is_written(
+    text: Path, tmp_path: Path, seconds: float
+) -> None:
+    with pytest.raises(PretrainingError, match="checkpoint_seconds must be a number from 0 upwards, got"):
+        begin(text, tmp_path / "out", checkpoint_seconds=seconds)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_long_a_context_is_refused_before_the_text_is_read_and_before_a_model_is_made(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Transformer", "prepare"):
+        monkeypatch.setattr(f"llm101.pretraining.run.{name}", lambda *_: pytest.fail("too late"))
+    match = r"the corpus has [\d,]+ bytes, less than one row of 99999999 and its target; give more text or a shorter"
+    with pytest.raises(CorpusError, match=match):
+        begin(text, tmp_path / "out", config=replace(CONFIG, context_length=99_999_999))
+    monkeypatch.undo()
+    n_bytes = text.stat().st_size  # fewer tokens than bytes, which only shows once they have been counted
+    monkeypatch.setattr("llm101.pretraining.run.Transformer", lambda *_: pytest.fail("too late"))
+    with pytest.raises(CorpusError, match="the corpus has [\\d,]+ tokens, less than one row"):
+        begin(text, tmp_path / "out", config=replace(CONFIG, context_length=n_bytes))
+
+
+def test_a_step_that_does_not_fit_into_memory_is_refused_before_the_text_is_read(text: Path, tmp_path: Path) -> None:
+    wide = replace(CONFIG, d_model=2**20, d_head=2**19, d_mlp=2**20)
+    with pytest.raises(DeviceError, match=r"takes about [\d,.]+ GB of memory, and this machine has [\d.,]+ GB; choose"):
+        begin(text, tmp_path / "out", config=wide)
     assert not (tmp_path / "out").exists()
 
 
