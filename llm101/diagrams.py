@@ -4,13 +4,15 @@ It knows nothing of models or files, and never talks to a network: mermaid-py's 
 the script, and JupyterLab brings its own Mermaid to draw it. (mermaid-py's `Mermaid` class asks a
 server on the internet for the picture; it is not used here.)
 
-Reading order: BOXES and ARROWS (the system as a table), PARTS, flowchart, Diagram.
+Reading order: BOXES and ARROWS (the system as a table), PARTS, flowchart, Diagram, COLOURS.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from mermaid.configuration import Config
 from mermaid.flowchart import FlowChart, Link, Node
 from mermaid.style import Style
 
@@ -51,7 +53,22 @@ PARTS = {
 }
 """Every flowchart: its title and its boxes. Its arrows are those that join two of its boxes."""
 
+COLOURS = {
+    "primaryColor": "#e8f1fb", "primaryBorderColor": "#808080", "primaryTextColor": "#1b1b1b",
+    "edgeLabelBackground": "#f2f2f2", "lineColor": "#808080", "textColor": "#787878",
+}  # fmt: skip
+"""What is drawn in which colour, by Mermaid's names. Boxes and labels bring their own ground; what stands on the page
+itself (lines, and the title, which is textColor) can be told from a light one as well as from a dark one."""
+
 _HERE = Style("here", stroke="#d9480f", stroke_width="4px", font_weight="bold")  # legible on light and dark
+
+
+class _OnLightAndDark(Config):
+    """One look for both themes: JupyterLab draws a flowchart once, and not again when its reader changes the theme."""
+
+    def __str__(self) -> str:
+        title = ".flowchartTitleText { font-size: 20px; font-weight: bold; }"
+        return f"%%{{init: {json.dumps({'theme': 'base', 'themeVariables': COLOURS, 'themeCSS': title})}}}%%"
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,7 @@ def _script(
         nodes[name] = Node(name, label, shape="round-edge", styles=[_HERE] if name == here else [])
     links = [Link(nodes[start], nodes[end], message=_as_label(label)) for (start, end), label in arrows.items()]
     orientation = "TB" if len(names) > 4 else "LR"  # side by side, the whole system would be too small to read
-    return FlowChart(title, list(nodes.values()), links, orientation).script
+    return FlowChart(title, list(nodes.values()), links, orientation, _OnLightAndDark()).script
 
 
 def _as_label(text: str) -> str:

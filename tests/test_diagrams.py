@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from llm101.diagrams import ARROWS, BOXES, PARTS, flowchart
+from llm101.diagrams import ARROWS, BOXES, COLOURS, PARTS, flowchart
 
 
 def test_the_whole_system_has_every_box_and_every_arrow() -> None:
@@ -46,6 +46,26 @@ def test_the_box_where_the_reader_is_gets_marked_in_both() -> None:
     assert "tokenizer:::here" in diagram.script
     assert "classDef here" in diagram.script
     assert repr(diagram).endswith("You are here: Tokenizer")
+
+
+def contrast(colour: str, ground: str) -> float:
+    """WCAG's, from 1 to 21: a large title or a line wants 3, a text 4.5."""
+
+    def light(colour: str) -> float:
+        shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+        return sum(c * weight for c, weight in zip(linear, (0.2126, 0.7152, 0.0722)))
+
+    low, high = sorted((light(colour), light(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_flowchart_can_be_read_on_a_light_page_and_on_a_dark_one() -> None:
+    for ground in ("primaryColor", "edgeLabelBackground"):
+        assert contrast(COLOURS["primaryTextColor"], COLOURS[ground]) >= 4.5
+    for page in ("#ffffff", "#111111"):  # JupyterLab's
+        for on_the_page in ("lineColor", "textColor"):
+            assert contrast(COLOURS[on_the_page], page) >= 3
 
 
 def test_what_is_in_a_box_is_taken_as_text_by_mermaid() -> None:
