@@ -50,16 +50,16 @@ def bfloat16_pays(device: torch.device, d_model: int) -> bool:
 
 
 SMALL_WORK = 100_000_000
-"""Multiplications of a layer with a micro-batch, below which one thread does. With fewer, threads wait for each other
-longer than they work: on two cores that other programs used as well, two threads took 4.5 times as long as one at 16
-million, 0.75 times at 64 million at best, and 2.4 times on average."""
+"""Multiplications in a layer, of the tokens put through it at once, below which one thread does: several wait for each
+other longer than they work. On two cores that other programs used as well, two threads took 4.5 times as long as one at
+16 million; at 64 million 0.75 times at best, and 2.4 times on average."""
 
 
 @contextmanager
-def threads_that_pay(config: ModelConfig, micro_batch_tokens: int) -> Iterator[None]:
+def threads_that_pay(config: ModelConfig, tokens_at_once: int) -> Iterator[None]:
     """One thread for a small model, for which more are slower; else, and afterwards, as many as there were."""
     usual = torch.get_num_threads()
-    if config.n_parameters / config.n_layers * micro_batch_tokens < SMALL_WORK:
+    if config.n_parameters / config.n_layers * tokens_at_once < SMALL_WORK:
         torch.set_num_threads(1)
     try:
         yield

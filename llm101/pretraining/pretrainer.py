@@ -79,7 +79,7 @@ class Pretrainer:
                     f"the model's vocabulary ends at {model.config.vocab_size - 1}"
                 )
         self.device = choose_device(device)
-        refuse_too_large(model.config, recipe.micro_batch_tokens, self.device)
+        refuse_too_large(model.config, recipe.tokens_at_once, self.device)
         self.workers = Workers.join(self.device)
         self.model, self.recipe, self.valid = model.to(self.device), recipe, valid or {}
         self.run_folder = run_folder if self.workers.is_first else None
@@ -152,7 +152,7 @@ class Pretrainer:
 
     def threads(self) -> AbstractContextManager[None]:
         """As many threads as pay for a model of this size, and afterwards as many as there were."""
-        return threads_that_pay(self.model.config, self.recipe.micro_batch_tokens)
+        return threads_that_pay(self.model.config, self.recipe.tokens_at_once)
 
     def _gradient(self) -> tuple[float, float]:
         """Read one batch, leave its mean gradient in the parameters; returns its loss and the gradient's length."""

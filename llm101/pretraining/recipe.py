@@ -63,6 +63,16 @@ class Recipe:
                 raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
 
     @property
+    def tokens_at_once(self) -> int:
+        """Tokens put through the model at once: a micro-batch, or the batch where that is smaller.
+
+        Example:
+            >>> Recipe(steps=1).tokens_at_once, Recipe(steps=1, batch_tokens=512).tokens_at_once
+            (4096, 512)
+        """
+        return min(self.batch_tokens, self.micro_batch_tokens)
+
+    @property
     def snapshot_steps(self) -> frozenset[int]:
         """At which steps the parameters are kept: 0, the last, and evenly spaced on a square-root scale between.
 

@@ -94,7 +94,7 @@ def start(
     try:
         if folder:
             look_at(sources, valid, config)
-            refuse_too_large(config, recipe.micro_batch_tokens, choose_device(device))
+            refuse_too_large(config, recipe.tokens_at_once, choose_device(device))
             prepare(folder, sources, valid, config.vocab_size, progress)
         workers.wait()
         tokenizer = Tokenizer.from_file(out / "training" / "tokenizer.json")
