@@ -155,10 +155,18 @@ def test_the_replay_steps_forwards_and_back_with_no_kernel(page: Page, small: To
     expect(page.locator(".llm101-replay-fresh")).to_have_count(1)
     page.get_by_role("button", name="◀ Change").click()
     assert pieces.count() == len(b"the lamp")
-    page.get_by_role("button", name="⏭ All merges").click()
+    page.get_by_role("button", name="▶| All merges").click()
     assert pieces.all_inner_texts() == [t.decode().replace(" ", "␣") for t in small.tokens("the lamp")]
     page.get_by_role("slider").press("Home")
     assert pieces.count() == len(b"the lamp")
+    exact = page.get_by_role("spinbutton", name="of 33 merges")
+    exact.fill("99999")
+    expect(page.locator(".llm101-replay-caption")).to_contain_text("Merge 33")
+    exact.blur()
+    expect(exact).to_have_value("33")
+    exact.fill("")
+    exact.blur()
+    expect(exact).to_have_value("33")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { loadModules } from "./load_widget.mjs";
 
 const { numberMerges, replay, spellKey, stepAt } = await loadModules(
-  "token_playground/slices.js", "token_playground/bpe.js", "token_playground/pieces.js",
+  "number_field.js", "token_playground/slices.js", "token_playground/bpe.js", "token_playground/pieces.js",
   "merge_replay/widget.js"); // prettier-ignore
 
 const lastEnds = (words, merges) => replay(words, numberMerges(merges)).at(-1).ends;
@@ -36,6 +36,15 @@ test("bytes beyond ASCII are counted one by one", () => {
 test("after a number of merges the text is where its last change left it", () => {
   const steps = [{ made: 0 }, { made: 5 }, { made: 9 }];
   assert.deepEqual([0, 4, 5, 8, 100].map((made) => stepAt(steps, made)), [0, 0, 1, 1, 2]);
+});
+
+test("a change asks only for the pairs of the words that it changes", () => {
+  const numbers = numberMerges([["a", "b"], ["ab", "c"], ["x", "y"]]);
+  let asked = 0;
+  const counted = { get: (key) => (asked++, numbers.get(key)) };
+  const steps = replay(["abc", ...Array(50).fill("zzzz")], counted);
+  assert.deepEqual(steps.at(-1).ends[0], [3]);
+  assert.equal(asked, 2 + 50 * 3 + 1); // each pair once, then the one pair that is new
 });
 
 test("no text, no steps but the first", () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 import zlib
 from itertools import accumulate, pairwise
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from llm101_widgets import MergeReplay, TokenizerPlayground
 from llm101_widgets.javascript import read_modules
 from llm101_widgets.merge_replay import PATTERN
 from llm101_widgets.token_playground.packed_ranks import packed_ranks
+from tests.widgets.still_picture import svg_of
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>'
 STORY = "The keeper lit the lamp. The lamp lit the sea, and the sea lit the sky. " + HOSTILE
@@ -131,3 +133,12 @@ def test_joined_files_import_nothing_and_keep_everything_else() -> None:
     assert "import {" not in joined
     assert joined.count("export default") == 1
     assert "const tokenize" not in joined.split("export function pageRegExp")[0]
+
+
+def test_the_replay_leaves_its_pieces_behind_as_a_picture(tokenizer: Tokenizer) -> None:
+    replay = MergeReplay(tokenizer.merges, text=f"the lamp\n{HOSTILE} \x00京", step=5)
+    texts = [text.text for text in ET.fromstring(svg_of(replay)).iter("{http://www.w3.org/2000/svg}text")]
+    n_pieces = sum(map(len, replay.pieces()))
+    assert texts[0] == f"after 5 of {len(tokenizer.merges)} merges, {n_pieces} pieces"
+    assert len(texts) == 1 + n_pieces
+    assert {"E4", "⏎", "<", "�"} <= set(texts)

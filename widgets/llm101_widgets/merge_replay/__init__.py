@@ -12,8 +12,10 @@ import regex
 import traitlets as t
 
 from llm101_widgets.javascript import read_modules
+from llm101_widgets.merge_replay.picture import as_svg
+from llm101_widgets.svg import in_html
 
-SHARED = ("slices", "bpe", "pieces")  # of the playground's JavaScript
+SHARED = ("number_field.js", *(f"token_playground/{name}.js" for name in ("slices", "bpe", "pieces")))
 TEXT = "The lighthouse keeper told the children another story."
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -21,7 +23,7 @@ PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 class MergeReplay(anywidget.AnyWidget):
     """Step forwards and back through a training run, as one text sees it."""
 
-    _esm = read_modules(*(f"token_playground/{name}.js" for name in SHARED), "merge_replay/widget.js")
+    _esm = read_modules(*SHARED, "merge_replay/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: the text, and how many merges are made
     text, step = t.Unicode().tag(sync=True), t.Int().tag(sync=True)
@@ -59,6 +61,14 @@ class MergeReplay(anywidget.AnyWidget):
                     i += 1
         return words
 
+    def _caption(self) -> str:
+        n_pieces = sum(map(len, self.pieces()))
+        return f"after {self.step:,} of {len(self._merges):,} merges, {n_pieces} pieces"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return data | in_html(as_svg(self.pieces(), self._caption()), repr(self)), metadata
+
     def __repr__(self) -> str:
         pieces = [piece.decode("utf-8", "backslashreplace") for word in self.pieces() for piece in word]
-        return f"after {self.step:,} of {len(self._merges):,} merges, {len(pieces)} pieces: {'|'.join(pieces)}"
+        return f"{self._caption()}: {'|'.join(pieces)}"

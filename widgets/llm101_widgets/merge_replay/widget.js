@@ -4,6 +4,7 @@
 // Writes: text step (how many merges are made)
 // The page replays everything itself, so it needs no kernel once it is there.
 
+import { numberField } from "../number_field.js";
 import { asBytes, asKey, pageRegExp } from "../token_playground/bpe.js";
 import { hex, pieces, visible } from "../token_playground/pieces.js";
 
@@ -29,13 +30,14 @@ export function replay(words, numbers) {
     numbers.get(`${middle - start} ${key.slice(start, end)}`) ?? Infinity;
   let ends = keys.map((key) => [...key].map((_, i) => i + 1));
   const steps = [{ made: 0, ends, fresh: ends.map(() => []) }];
+  const inWord = (word, w) => word.slice(1).map((end, i) => numberAt(keys[w], word[i - 1] ?? 0, word[i], end));
+  let inWords = ends.map(inWord);
   for (;;) {
-    const inWord = (word, key) => word.slice(1).map((end, i) => numberAt(key, word[i - 1] ?? 0, word[i], end));
-    const inWords = ends.map((word, w) => inWord(word, keys[w]));
     const next = inWords.reduce((least, word) => word.reduce((a, b) => Math.min(a, b), least), Infinity);
     if (next === Infinity) return steps;
-    const fresh = ends.map(() => []);
-    ends = ends.map((word, w) => joinAll(word, inWords[w], next, fresh[w]));
+    const fresh = ends.map(() => []), joins = inWords.map((word) => word.includes(next));
+    ends = ends.map((word, w) => (joins[w] ? joinAll(word, inWords[w], next, fresh[w]) : word));
+    inWords = inWords.map((word, w) => (joins[w] ? inWord(ends[w], w) : word)); // the other words are as they were
     steps.push({ made: next + 1, ends, fresh });
   }
 }
@@ -96,15 +98,15 @@ function place(made, count, nMerges, most) {
 function render({ model, el }) {
   const merges = model.get("merges"), counts = model.get("counts"), numbers = numberMerges(merges);
   const text = make("textarea", "text", { rows: 2, spellcheck: false, maxLength: 2000 });
-  const buttons = ["⏮ Bytes", "◀ Change", "Change ▶", "⏭ All merges", "▶ Play"].map((textContent) =>
+  const buttons = ["|◀ Bytes", "◀ Change", "Change ▶", "▶| All merges", "▶ Play"].map((textContent) =>
     make("button", "", { type: "button", textContent }));
   const slider = make("input", "slider", { type: "range", min: 0, step: 1, ariaLabel: "Changes of this text" });
   slider.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
-  const exact = make("input", "", { type: "number", min: 0, max: merges.length, step: 1 });
+  const exact = numberField({ min: 0, max: merges.length }, () => model.get("step"));
   const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
   const near = make("ol", "near");
   const svg = drawing("svg", { viewBox: `-6 -24 ${WIDTH + 12} ${HEIGHT + 64}`, role: "img" }, "curve");
-  const label = make("label", "exact", {}, ["after ", exact, ` of ${merges.length.toLocaleString("en")} merges`]);
+  const label = make("label", "exact", {}, ["after ", exact.input, ` of ${merges.length.toLocaleString("en")} merges`]);
   el.append(make("section", "root", { ariaLabel: "Merge replay" }, [
     make("label", "field", {}, ["A text to watch", text]), flow, caption,
     make("div", "controls", {}, [...buttons, slider, label]), make("div", "below", {}, [svg, near]),
@@ -130,7 +132,7 @@ function render({ model, el }) {
       return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spell(parts) })));
     })); // prettier-ignore
     slider.value = index;
-    if (document.activeElement !== exact) exact.value = made;
+    if (document.activeElement !== exact.input) exact.input.value = made;
     buttons[0].disabled = made === 0;
     buttons[1].disabled = index === 0 && made === 0;
     buttons[2].disabled = buttons[4].disabled = index === steps.length - 1 && !playing;
@@ -185,7 +187,6 @@ function render({ model, el }) {
   }
 
   function go(made) {
-    if (!Number.isInteger(made) || made < 0 || made > merges.length) return;
     model.set("step", made);
     model.save_changes();
   }
@@ -222,7 +223,7 @@ function render({ model, el }) {
   actions.forEach((act, i) => buttons[i].addEventListener("click", () => (stop(), act())));
   buttons[4].addEventListener("click", play);
   slider.addEventListener("input", () => (stop(), go(steps[slider.valueAsNumber].made)));
-  exact.addEventListener("input", () => (stop(), go(exact.valueAsNumber)));
+  exact.input.addEventListener("input", () => (stop(), go(exact.value())));
   text.addEventListener("input", () => {
     stop();
     show();

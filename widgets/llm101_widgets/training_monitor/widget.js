@@ -26,7 +26,7 @@ export function count(number) {
 export function commands(state) {
   return {
     ready: [["start", "▶ Start"], null],
-    running: [["pause", "⏸ Pause"], ["stop", "■ Stop"]],
+    running: [["pause", "❚❚ Pause"], ["stop", "■ Stop"]],
     paused: [["resume", "▶ Go on"], ["stop", "■ Stop"]],
     stopped: [["start", "▶ Go on"], null],
     failed: [["start", "▶ Try again"], null],
