@@ -30,11 +30,31 @@ LONGEST_COMPLAINT = 240
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, whose complaints are one line here."""
+    """argparse, whose complaints are one line here, in a reader's words."""
+
+    def __init__(self, **settings: Any) -> None:
+        """As argparse's own."""
+        super().__init__(**settings)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and where to read on."""
         self.exit(MISUSED, _cut(f"{self.prog}: {message}") + f"; {self.prog} --help says what can be given\n")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,7 +128,8 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, ImportError):
         return _cut(f"{error.name or 'a package'} is missing or damaged ({text}); `llm101 doctor` says what to do")
     if isinstance(error, OSError):
-        return _cut(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
+        text = f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+        return _cut(" ".join(text.split()))
     if isinstance(error, ValueError) and text:
         return _cut(text)
     kind = type(error).__name__

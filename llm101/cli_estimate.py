@@ -53,9 +53,11 @@ def _config(name: str) -> ModelConfig:
     if name in PUBLISHED:
         return PUBLISHED[name]
     folders = {model.name: model.path for model in known_models()}
-    if name in folders or Path(name).is_dir():
+    if name in folders or (Path(name) / "config.json").is_file():
         return config_from_hugging_face(read_config(folders.get(name, Path(name))))
-    raise ValueError(f"no model {name!r}: there are {', '.join([*folders, *PUBLISHED])}; or give a folder")
+    raise ValueError(
+        f"no model {name!r}: there are {', '.join([*folders, *PUBLISHED])}; or give a folder with a config.json"
+    )
 
 
 COMMANDS = (("estimate", "size, memory and speed of a model on a machine", estimate_options, estimate),)

@@ -13,9 +13,9 @@ Total = TypeVar("Total", int, "int | None")
 
 
 def say(text: str) -> None:
-    """One line on standard error, at once. If nobody can hear it, the work goes on."""
+    """One line on standard error, at once, whatever is in it. If nobody can hear it, the work goes on."""
     with suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+        print(text.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
 
 
 def now_and_then(seconds: float, line: Callable[[int, Total], str]) -> Callable[[int, Total], None]:

@@ -1,10 +1,10 @@
-"""What the words of a command line are: texts, and names of what is read or written; looked at before the work begins.
+"""What the words of a command line are, texts, numbers or names of files, looked at before the work begins.
 
     add("file", type=InputFile)
     add("--out", type=OutputFile)
 
-Such a word is a string like any other; `check_words` is called once, for all commands. It knows nothing of what is
-in the files.
+Such a word is a string like any other; `check_words` is called once, for all commands. It refuses what no command
+can mean, and knows nothing of what is in the files.
 
 Reading order: the types, then check_words.
 """
@@ -101,10 +101,11 @@ class OutputFolder(Name):
 
 
 def check_words(options: argparse.Namespace) -> None:
-    """See that texts are texts, files to read there, that all can be written and nothing is both.
+    """See that texts are text and numbers finite, that what is to be read is there, and that what is written can be.
 
     Raises:
-        ValueError: a text that is not UTF-8, an empty name, or - where standard output cannot be meant.
+        ValueError: a text that is not UTF-8, a number that cannot be meant, an empty name, or - where standard
+            output cannot be.
         OSError: a file to read that is not there, or is a folder.
         OutputTargetError: as check_output_file and check_output_folder.
 
@@ -115,7 +116,9 @@ def check_words(options: argparse.Namespace) -> None:
     """
     given = [(option, word) for option, value in vars(options).items() for word in _words(value)]
     for option, word in given:
-        if isinstance(word, Text):
+        if isinstance(word, int | float):
+            _check_number(option, word)
+        elif isinstance(word, Text):
             _check_text(option, word)
         elif not word:
             raise ValueError(f"{option} is an empty name: say which is meant")
@@ -125,6 +128,14 @@ def check_words(options: argparse.Namespace) -> None:
     inputs = [file for name in names for file in name.files()]
     for name in names:
         _check_target(name, inputs)
+
+
+def _check_number(option: str, number: float) -> None:
+    """What no setting can mean, and what arithmetic on 64 and 32 bits would stumble over."""
+    if isinstance(number, int) and abs(number) >= 2**63:
+        raise ValueError(f"{option} must be less than 2**63, got a number of {len(str(abs(number)))} digits")
+    if not abs(number) < 3.4e38:
+        raise ValueError(f"{option} must be a finite number below 3.4e38, got {number}")
 
 
 def _check_text(option: str, text: Text) -> None:
@@ -151,5 +162,7 @@ def _check_target(name: Name, inputs: list[Path]) -> None:
         check_output_folder(name)
 
 
-def _words(value: object) -> list[Text | Name]:
-    return [word for word in (value if isinstance(value, list) else [value]) if isinstance(word, Text | Name)]
+def _words(value: object) -> list[Text | Name | int | float]:
+    return [
+        word for word in (value if isinstance(value, list) else [value]) if isinstance(word, Text | Name | int | float)
+    ]

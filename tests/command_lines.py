@@ -41,6 +41,12 @@ COMMAND_LINES = {
     "estimate": "estimate llama-2-7b --on a100",
 }
 """To be run in the folder of `make_world`."""
+INSTEAD_OF = {
+    ("features", "latent"): ("look once", "look"),
+    ("features", "search"): ("look once", "look"),
+    ("pretrain", "minutes"): ("--steps 4", ""),
+}
+"""What has to go if another option is given."""
 
 
 def make_world(folder: Path) -> None:
@@ -74,7 +80,7 @@ def commands(top: argparse.ArgumentParser | None = None) -> dict[str, argparse.A
 
 def changed(line: str, action: argparse.Action, value: str) -> list[str]:
     """A command line of the table with another value in one place."""
-    words = line.split()
+    words = line.replace(*INSTEAD_OF.get((line.split(maxsplit=1)[0], action.dest), ("", ""))).split()
     if not action.option_strings:
         here = words.index(_positional_of(words))
         return [*words[:here], value, *words[here + 1 :]]

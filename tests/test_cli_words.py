@@ -1,8 +1,9 @@
-"""Every command that writes, and every kind of target; and that no option is left out."""
+"""Every command, every option: what cannot be meant is refused in one line before the work; no target is destroyed."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from llm101 import cli
-from llm101.cli_words import Name, OutputFile, OutputFolder, OutputStream, Text
+from llm101.cli_words import InputFile, InputModel, InputTexts, Name, OutputFile, OutputFolder, OutputStream, Text
 from tests import kinds_of_target as kinds
 from tests.command_lines import COMMAND_LINES, changed, commands, make_world
 
@@ -75,8 +76,25 @@ def refusal_of(capsys: Capture, words: list[str]) -> str:
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.splitlines()
-    assert line.startswith("llm101: ")
+    check_wording(line)
     return line
+
+
+def check_wording(line: str) -> None:
+    """What a reader is told: one line of readable length, in no programmer's words."""
+    assert line.startswith("llm101")
+    assert len(line) <= 300
+    for word in (
+        "Error",
+        "Exception",
+        "Traceback",
+        "mistake in llm101",
+        "Path(",
+        "NoneType",
+        ".partial",
+        "invalid int",
+    ):
+        assert word not in line
 
 
 def test_every_command_has_a_line_in_the_table() -> None:
@@ -95,6 +113,81 @@ def test_every_word_is_known_to_be_a_text_or_a_name_of_what_is_read_or_written()
         ("read", "folder"), ("pretrain", "out"), ("compress", "out"), ("decompress", "out"), ("features train", "out"),
         ("features steer", "save"),
     }  # fmt: skip
+
+
+# Words that no command can mean
+
+MANY_DIGITS = "9" * 300
+NOT_UTF8 = "caf\udce9"  # what Python makes of the bytes "caf\xe9" on a command line
+UNMEANT: dict[type, tuple[str, ...]] = {
+    int: ("", "many", "1.5", "nan", "inf", MANY_DIGITS, "-" + MANY_DIGITS, str(2**63)),
+    float: ("", "much", "nan", "inf", "-inf", MANY_DIGITS, "1e39"),
+    Text: (NOT_UTF8, "\ud83d"),
+    Name: ("",),
+    InputFile: ("missing/file", "little", "n" * 5000, NOT_UTF8, "two\nlines"),
+}
+
+
+def unmeant(action: argparse.Action) -> list[str]:
+    kinds_of_word = [kind for kind in UNMEANT if isinstance(action.type, type) and issubclass(action.type, kind)]
+    return [value for kind in kinds_of_word for value in UNMEANT[kind]]
+
+
+@pytest.mark.usefixtures("here", "no_work")
+@pytest.mark.parametrize(
+    ("name", "action", "value"),
+    [
+        pytest.param(name, action, value, id=f"{name} {action.dest} {ascii(value)[:20]}")
+        for name, action in OPTIONS
+        for value in unmeant(action)
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_the_work(
+    capsys: Capture, name: str, action: argparse.Action, value: str
+) -> None:
+    try:
+        code = cli.main(changed(COMMAND_LINES[name], action, value))
+    except SystemExit as end:
+        code = end.code
+    assert code in (1, 2)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    check_wording(line)
+
+
+OPEN: dict[type, tuple[str, ...]] = {
+    int: ("-1", "0", str(2**40)),
+    float: ("-1", "0", "1e-30", "1e30"),
+    Text: ("", "two\nlines", "zero\0byte"),
+    Name: ("missing/name", ".", "n" * 5000, "two\nlines", NOT_UTF8),
+}
+ENDLESS = {("features train", "steps"), ("pretrain", "steps"), ("pretrain", "minutes")}
+"""A reader may ask for a trillion steps or minutes."""
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("name", "action"), named([pair for pair in OPTIONS if pair[1].nargs != 0]))
+def test_whatever_is_given_is_done_or_refused_in_one_line(
+    capsys: Capture, here: Path, name: str, action: argparse.Action
+) -> None:
+    for kind, values in OPEN.items():
+        for value in values if isinstance(action.type, type) and issubclass(action.type, kind) else ():
+            if (name, action.dest) in ENDLESS and value in (str(2**40), "1e30"):
+                continue
+            before = everything_in(here)
+            code = cli.main([*changed(COMMAND_LINES[name], action, value), "--json"])
+            printed = capsys.readouterr()
+            assert code in (0, 1)
+            if code == 0:
+                assert isinstance(json.loads(printed.out, parse_constant=pytest.fail), dict)
+            else:
+                assert printed.out == ""
+                *progress, line = printed.err.splitlines()
+                check_wording(line)
+                assert progress or everything_in(here) == before
+            for path in sorted(everything_in(here).keys() - before.keys(), reverse=True):
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 # Targets that are no good
@@ -136,9 +229,7 @@ def test_standard_output_is_refused_by_what_cannot_write_there(
 
 
 def inputs_of(name: str) -> list[argparse.Action]:
-    return [
-        action for other, action in of_type(Name) if other == name and action.type not in (OutputFile, OutputStream)
-    ]
+    return [action for other, action in of_type(InputFile, InputModel, InputTexts) if other == name]
 
 
 @pytest.mark.usefixtures("no_work")
