@@ -143,7 +143,7 @@ def _with_exponents(alpha: float, beta: float, runs: Sequence[ScalingRun], E: fl
     sizes, tokens, losses = np.array([(run.n_parameters, run.n_tokens, run.loss_nats) for run in runs]).T
     columns = [sizes**-alpha, tokens**-beta] + ([np.ones_like(losses)] if E is None else [])
     matrix, target = np.stack(columns, axis=1) / losses[:, None], (losses - (E or 0.0)) / losses
-    solution = np.linalg.lstsq(matrix, target)[0].tolist()
+    solution = np.linalg.lstsq(matrix, target, rcond=None)[0].tolist()
     if min(solution) < 0:
         return None
     A, B, floor = solution if E is None else (*solution, E)
