@@ -6,6 +6,7 @@
 #   make test-slow               what takes minutes: fuzzing, training runs, installing the wheel, long chapters in Chromium
 #   make bench                   measurements (they assert nothing)
 #   make mutation                break the library bit by bit, and list what neither book nor tests notice
+#   make oldest-and-newest       before a release: the tests with the oldest packages on Python 3.10, the newest on 3.13
 #   make lint                    ruff and pyright
 #   make chapters                run the chapters again and save what they show
 #   make pictures                take the README's screenshot again
@@ -20,6 +21,7 @@ CHAPTER_TIMEOUT ?= 300
 SLOW_ARGS ?=
 BENCH_ARGS ?=
 MUTATION_ARGS ?=
+OLDEST_AND_NEWEST_ARGS ?=
 
 BIN := $(VENV)/bin
 # The environment's own Python if there is one, otherwise the first on this machine that the package supports;
@@ -27,7 +29,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in $(BIN)/python python3 python3.13 python3.12 python3.11 python3.10; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench mutation lint chapters pictures clean
+.PHONY: help book test test-lint test-unit test-chapters test-widgets test-browser test-slow bench mutation oldest-and-newest lint chapters pictures clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -82,6 +84,9 @@ test-slow: $(BIN)/.test
 
 mutation: $(BIN)/.test
 	$(BIN)/python -m tests.mutation_check $(MUTATION_ARGS)
+
+oldest-and-newest: $(BIN)/.test
+	$(BIN)/python -m tests.oldest_and_newest $(OLDEST_AND_NEWEST_ARGS)
 
 bench: $(BIN)/.test
 	@"$(PYTHON)" install.py --venv "$(VENV)" --extra bench || echo "bench: some comparisons are left out (what they need did not install)"

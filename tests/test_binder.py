@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -31,7 +40,7 @@ def recorded(tmp_path: Path, script: str, *arguments: str, stand_in: str) -> lis
     program.write_text(f'#!/bin/sh\necho "$0 $*" >> "{calls}"\n', encoding="utf-8")
     program.chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
-    subprocess.run([ROOT / "binder" / script, *arguments], cwd=ROOT, env={"PATH": path}, check=True, timeout=60)
+    subprocess.run(["bash", ROOT / "binder" / script, *arguments], cwd=ROOT, env={"PATH": path}, check=True, timeout=60)
     return calls.read_text(encoding="utf-8").replace(f"{tmp_path}/", "").splitlines() if calls.exists() else []
 
 
@@ -60,15 +69,61 @@ def test_the_image_takes_the_tested_torch_without_cuda() -> None:
 def test_after_the_build_the_book_is_installed_from_the_copied_source(tmp_path: Path) -> None:
     calls = recorded(tmp_path, "postBuild", stand_in="python")
     assert calls == [
-        "python -m pip install --no-cache-dir --constraint constraints.txt --editable .",
+        "python -m pip install --no-cache-dir --constraint constraints.txt --editable . notebook",
+        "python -m pip check",
         "python -m llm101 models",
     ]
 
 
-def test_the_image_opens_at_the_first_chapter(tmp_path: Path) -> None:
-    (call,) = recorded(tmp_path, "start", "jupyter", "notebook", "--ip", "0.0.0.0", stand_in="jupyter")
-    assert call.startswith("jupyter notebook --ip 0.0.0.0 ")
-    assert f"--ServerApp.default_url=/lab/tree/book/{FIRST_CHAPTER}" in call.split()
+WAYS_TO_START = {
+    "repo2docker": ["jupyter", "notebook"],
+    "JupyterLab": ["jupyter", "lab"],
+    "BinderHub": ["python3", "-c", "import os, sys; os.execvp('jupyter-lab', ['jupyter-lab', *sys.argv[1:]])"],
+}
+
+
+class StayHere(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        """None: a redirection is an answer to be looked at, and not to be followed."""
+
+
+def where_the_root_leads(port: int, server: subprocess.Popen[bytes]) -> str:
+    """The path that `/` sends a browser to, once the server is up."""
+    opener = urllib.request.build_opener(StayHere, urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            opener.open(f"http://127.0.0.1:{port}/?token=secret", timeout=10)
+        except urllib.error.HTTPError as answer:
+            return answer.headers.get("Location", "").split("?")[0]
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not come up")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS_TO_START)
+def test_whichever_way_the_image_is_started_it_opens_on_the_first_chapter(way: str, tmp_path: Path) -> None:
+    """A real server, with this environment's programs and without the reader's own settings."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--ip", "127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--no-browser", "--allow-root"]
+    options += ["--IdentityProvider.token=secret", "--ServerApp.default_url=/from-the-hub"]
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    environment = {"PATH": path, "HOME": str(tmp_path), "REPO_DIR": str(ROOT)}
+    with subprocess.Popen(
+        ["bash", ROOT / "binder" / "start", *WAYS_TO_START[way], *options],
+        cwd=ROOT, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as server:  # fmt: skip
+        try:
+            assert where_the_root_leads(port, server) == f"/lab/tree/book/{FIRST_CHAPTER}"
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(timeout=30)
+    assert (ROOT / "book" / FIRST_CHAPTER).is_file()
 
 
 def test_any_other_command_runs_as_it_is(tmp_path: Path) -> None:
