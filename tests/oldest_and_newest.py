@@ -67,8 +67,8 @@ def run_edge(edge: Edge, folder: Path, pytest_arguments: list[str]) -> tuple[str
         A line of the table, and whether all tests passed.
     """
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", edge.python, folder], check=True)
-    install = ["uv", "pip", "install", "--python", python, "--resolution", edge.resolution, "--editable", ".[test]"]
+    subprocess.run([*UV, "venv", "--quiet", "--clear", "--python", edge.python, folder], check=True)
+    install = [*UV, "pip", "install", "--python", python, "--resolution", edge.resolution, "--editable", ".[test]"]
     subprocess.run(install, cwd=ROOT, check=True)
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *pytest_arguments]
     print(f"== {edge.name}: {' '.join(map(str, tests))}", flush=True)

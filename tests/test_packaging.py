@@ -104,6 +104,7 @@ def test_whatever_the_library_and_widgets_import_is_declared() -> None:
         "llvmlite": "numba",
         "jupyter_core": "jupyterlab",
         "IPython": "jupyterlab",
+        "packaging": "jupyterlab",
         "traitlets": "anywidget",
         "mermaid": "mermaid-py",
         "tiktoken_ext": "tiktoken",
