@@ -8,7 +8,14 @@ from playwright.sync_api import Locator, Page, expect
 from llm101_widgets import FeatureBrowser
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab
-from tests.browser.widget_page import FAINT_TEXTS, expect_python, show_without_kernel, was_hacked, write_notebook
+from tests.browser.widget_page import (
+    FAINT_TEXTS,
+    expect_python,
+    mount,
+    show_without_kernel,
+    was_hacked,
+    write_notebook,
+)
 from tests.widgets.made_up_features import HOSTILE, packed, recording
 
 pytestmark = pytest.mark.browser
@@ -87,6 +94,11 @@ def test_a_notebook_keeps_some_latents_and_the_kernel_sends_the_others(
 ) -> None:
     show_without_kernel(page, FeatureBrowser(packed(recording()), keep=[2], latent=4))
     expect(page.locator(".llm101-features-status")).to_contain_text("2 latents. This notebook keeps these only")
+    page.set_content("<!doctype html><title>A page whose kernel is gone</title>")
+    mount(page, FeatureBrowser(packed(recording()), keep=[2], latent=4), "body", throws=True)
+    expect(page.locator(".llm101-features-status")).to_contain_text("2 latents. This notebook keeps these only")
+    options(page).last.click()
+    expect(page.locator(".llm101-features-title")).to_contain_text("Latent 4:")
 
     notebook = open_notebook(write_notebook(lab, "features.ipynb", IN_A_NOTEBOOK))
     notebook.run_all()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.book_widgets import BOOK_WIDGETS
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, NotebookPage
 from tests.browser.widget_page import (
     FAINT_TEXTS,
     HOSTILE,
     expect_python,
+    mount,
     was_hacked,
     write_notebook,
 )
@@ -92,3 +94,21 @@ def test_jupyters_own_stop_button_ends_a_cell_that_waits(notebook: NotebookPage,
         expect(notebook.page.locator(".llm101-monitor-status")).to_contain_text("Paused")
     notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     notebook.page.wait_for_function("() => window.said.includes('ended: stopped False')")
+
+
+def test_after_a_restart_it_says_unasked_and_asked_that_its_kernel_is_gone(notebook: NotebookPage) -> None:
+    status = notebook.page.locator(".llm101-monitor-status")
+    expect(status).to_contain_text("Training, in the kernel")
+    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    expect(status).to_contain_text("kernel is gone")
+    button(notebook, "Stop")
+    expect(status).to_contain_text("kernel is gone")
+
+
+@pytest.mark.parametrize("throws", [True, False])
+def test_without_jupyter_a_command_that_nobody_hears_is_said_to_be_unheard(page: Page, throws: bool) -> None:
+    page.set_content("<!doctype html><title>A page</title>")
+    mount(page, BOOK_WIDGETS["training_monitor"](), "body", throws=throws)
+    page.get_by_role("button", name="Pause").click()
+    said = "kernel is gone" if throws else "Jupyter’s own ■ ends a cell that waits"
+    expect(page.locator(".llm101-monitor-status")).to_contain_text(said)

@@ -28,7 +28,7 @@ class FeatureBrowser(anywidget.AnyWidget):
         keep: the latents that a saved notebook holds; None for all. With a kernel the page always has all.
     """
 
-    _esm = read_modules("feature_browser/search.js", "feature_browser/parts.js", "feature_browser/widget.js")
+    _esm = read_modules("kernel.js", *(f"feature_browser/{name}.js" for name in ("search", "parts", "widget")))
     _css = Path(__file__).with_name("widget.css")
     # the reader sets, here or in the page: words to search for, and the latent that is looked at
     query, latent = t.Unicode().tag(sync=True), t.Int().tag(sync=True)

@@ -4,6 +4,7 @@
 // Writes: query latent
 // Sends:  {want: "all"} for the whole recording, which comes as {all} with one buffer
 
+import { lineToPython } from "../kernel.js";
 import { details, make } from "./parts.js";
 import { back, forward, percent, search, unpack, visit } from "./search.js";
 
@@ -20,6 +21,7 @@ export function foundWords(nFound, nLatents, query) {
 function render({ model, el }) {
   let recording = { tokens: [], latents: [] }, known = new Map(), listed = [], over = false, wholeCame = false;
   let way = { past: [], now: model.get("latent"), future: [] };
+  const line = lineToPython(model, () => showList()); // which says what this page has
 
   const query = make("input", "query", { type: "search", spellcheck: false, placeholder: "a word, or a number" });
   const backButton = make("button", "", { type: "button", textContent: "◀ Back", onclick: () => walk(back) });
@@ -64,7 +66,9 @@ function render({ model, el }) {
     const hadFocus = list.contains(document.activeElement);
     list.replaceChildren(...listed.map(option));
     const words = foundWords(found.length, recording.latents.length, model.get("query"));
-    status.textContent = wholeCame ? words : `${words} This notebook keeps these only: run the cell for all.`;
+    const kept = "This notebook keeps these only: run the cell for all.";
+    const others = line.isWaiting() ? "Asking the kernel for the others …" : kept;
+    status.textContent = wholeCame ? words : `${words} ${others}`;
     markChosen(hadFocus);
   }
 
@@ -108,6 +112,7 @@ function render({ model, el }) {
   }
 
   model.on("msg:custom", ({ all }, [bytes] = []) => {
+    line.heard();
     if (all && !wholeCame) open(bytes, true);
   });
   query.addEventListener("input", () => {
@@ -138,8 +143,11 @@ function render({ model, el }) {
   query.value = model.get("query");
   status.textContent = "Unpacking the recording …";
   open(model.get("recording"), !model.get("more"));
-  if (model.get("more")) model.send({ want: "all" });
-  return () => (over = true);
+  if (model.get("more")) line.send({ want: "all" });
+  return () => {
+    over = true;
+    line.heard();
+  };
 }
 
 export default { render };

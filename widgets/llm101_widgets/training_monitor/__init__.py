@@ -24,7 +24,7 @@ MOST_POINTS = 300  # of a curve: more than a screen can tell apart
 class TrainingMonitor(anywidget.AnyWidget):
     """All that the page shows is kept in the kernel, so that a page that is loaded anew shows it again."""
 
-    _esm = read_modules("training_monitor/curve.js", "training_monitor/widget.js")
+    _esm = read_modules("kernel.js", "training_monitor/curve.js", "training_monitor/widget.js")
     _css = Path(__file__).with_name("widget.css")
     # the page reads: [step, bits per byte] of both curves, [step, text] of each sample, the numbers of the last step
     train, valid, samples = t.List().tag(sync=True), t.List().tag(sync=True), t.List().tag(sync=True)

@@ -4,9 +4,11 @@
 // Writes: nothing
 // Sends:  {command: "start" | "pause" | "resume" | "stop"}
 
+import { SILENT, lineToPython } from "../kernel.js";
 import { drawing, make, place, polyline, ticks, topOf } from "./curve.js";
 
-const [WIDTH, HEIGHT, PATIENCE_MS] = [600, 190, 1500];
+const [WIDTH, HEIGHT] = [600, 190];
+const INTERRUPT = "Jupyter’s own ■ ends a cell that waits, and the run with it.";
 
 /** "1:05" or "40 s": a time that a reader waits for. */
 export function duration(seconds) {
@@ -89,11 +91,14 @@ function render({ model, el }) {
     top, numbers, chart, key, heading, samples, details,
   ]); // prettier-ignore
   el.append(root);
-  let waiting = 0; // the timer of a command that the kernel has not obeyed
+  const line = lineToPython(model, (words) => {
+    status.textContent = words === SILENT ? `${words} ${INTERRUPT}` : words;
+    status.classList.add(c("failed"));
+    root.setAttribute("aria-busy", "false");
+  });
 
   function showState() {
-    clearTimeout(waiting);
-    waiting = 0;
+    line.heard();
     const state = model.get("state");
     commands(state).forEach((command, i) => {
       buttons[i].hidden = !command;
@@ -106,13 +111,7 @@ function render({ model, el }) {
 
   function send(i) {
     const command = commands(model.get("state"))[i]?.[0];
-    if (!command) return;
-    model.send({ command });
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      status.textContent =
-        "Waiting for the kernel: it is busy with a cell (Jupyter’s own ■ ends that and the run), or not there.";
-    }, PATIENCE_MS);
+    if (command) line.send({ command });
   }
 
   function showNumbers() {
@@ -177,7 +176,7 @@ function render({ model, el }) {
   showNumbers();
   showCurves();
   showSamples();
-  return () => clearTimeout(waiting);
+  return line.heard;
 }
 
 export default { render };
