@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
@@ -42,8 +41,7 @@ def lab(browser: Browser, witness: Witness, tmp_path_factory: pytest.TempPathFac
     """JupyterLab over a copy of the book, so that running a chapter never changes the checkout."""
     folder = tmp_path_factory.mktemp("lab") / "book"
     shutil.copytree(ROOT / "book", folder, ignore=shutil.ignore_patterns(".*"))
-    nbformat.write(nbformat.v4.new_notebook(), folder / "empty.ipynb")
-    with serve_jupyterlab(folder, "empty.ipynb", tmp_path_factory.mktemp("jupyter"), witness) as lab:
+    with serve_jupyterlab(folder, "00_the_map.ipynb", tmp_path_factory.mktemp("jupyter"), witness) as lab:
         yield lab
 
 
