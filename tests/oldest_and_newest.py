@@ -18,17 +18,8 @@ from pathlib import Path
 from llm101.installation import NEWEST_PYTHON, OLDEST_PYTHON
 
 ROOT = Path(__file__).resolve().parents[1]
-SHOWN = (
-    "torch",
-    "numpy",
-    "numba",
-    "safetensors",
-    "jupyterlab",
-    "ipywidgets",
-    "anywidget",
-    "matplotlib",
-    "transformers",
-)
+SHOWN = ("torch", "numpy", "numba", "safetensors", "jupyterlab", "anywidget", "matplotlib", "transformers")
+UV = [sys.executable, "-m", "uv"]
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,21 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import zipfile
+from email import message_from_string
+from email.message import Message
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trove_classifiers
+
+from llm101.installation import NEWEST_PYTHON, OLDEST_GLIBC, OLDEST_MACOS, OLDEST_PYTHON
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -180,6 +186,71 @@ def test_the_installed_wheel_works_without_a_checkout(wheel: Path, tmp_path: Pat
     assert storyteller["installed"]
     completion = llm101("complete", "Once upon a time", "--max-tokens", "5", "--temperature", "0")
     assert len(completion["completion_ids"]) == 5
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_string(archive.read(name).decode("utf-8"))
+
+
+def test_a_packages_page_says_who_made_it_and_where_it_runs(wheel: Path) -> None:
+    found = metadata(wheel)
+    assert found["Author"] == "The llm101 authors"
+    assert found["License-Expression"] == "Apache-2.0"
+    classifiers = found.get_all("Classifier", [])
+    assert set(classifiers) <= trove_classifiers.classifiers
+    for minor in range(OLDEST_PYTHON[1], NEWEST_PYTHON[1] + 1):
+        assert f"Programming Language :: Python :: 3.{minor}" in classifiers
+    assert not [classifier for classifier in classifiers if classifier.startswith("License")]  # PEP 639
+
+
+def test_a_packages_page_points_at_nothing_that_is_not_there(wheel: Path) -> None:
+    """A page has none of the repository's files, and no address in it that nobody has set."""
+    found = metadata(wheel)
+    shown = str(found.get_payload())
+    assert shown.startswith("# llm101")
+    pointed_at = re.findall(r"]\(([^)]*)\)", shown) + found.get_all("Project-URL", [])
+    assert [target for target in pointed_at if "://" not in target and not target.startswith("#")] == []
+
+
+def test_with_the_repositorys_address_all_links_lead_there(tmp_path: Path) -> None:
+    """In a copy of what is needed for a package, with the one setting set."""
+    for name in ("llm101", "widgets", "book"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "widgets" / "llm101_widgets").mkdir()
+    for name in ("README.md", "LICENSE", "hatch_build.py", "pyproject.toml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    project = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
+    setting = re.compile(r'^repository = ".*"$', flags=re.MULTILINE)
+    assert len(setting.findall(project)) == 1
+    address = "https://example.org/somebody/llm101"
+    (tmp_path / "pyproject.toml").write_text(setting.sub(f'repository = "{address}/"', project), encoding="utf-8")
+    for folder in ("llm101", "widgets/llm101_widgets"):
+        (tmp_path / folder / "__init__.py").touch()
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    found = metadata(built)
+    assert f"Repository, {address}" in found.get_all("Project-URL", [])
+    shown = str(found.get_payload())
+    assert f"]({address}/raw/HEAD/book/images/chapter-00.png)" in shown
+    assert f"]({address}/blob/HEAD/ARCHITECTURE.md)" in shown
+    pointed_at = re.findall(r"]\(([^)]*)\)", shown)
+    assert all(target.startswith("https://") for target in pointed_at)
+
+
+def test_readme_names_the_systems_that_pytorch_is_made_for_and_no_placeholder() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"glibc {'.'.join(map(str, OLDEST_GLIBC))} or newer" in readme
+    assert f"macOS {OLDEST_MACOS[0]} or newer on Apple silicon" in readme
+    assert re.findall(r"ADDRESS|TODO|FIXME|example\.(?:org|com)", readme) == []
+
+
+def test_what_readme_links_to_is_there() -> None:
+    targets = re.findall(r"]\((?!https?:|#)([^)#]*)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
 def test_the_version_is_the_same_everywhere() -> None:
