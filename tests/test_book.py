@@ -168,6 +168,14 @@ def test_widgets_and_diagrams_leave_words_behind(chapter: Path) -> None:
                 assert len(kinds["text/plain"].split()) >= 5, cell.source
 
 
+def test_widgets_leave_a_picture_behind_that_is_shown_before_the_chapter_is_run(chapter: Path) -> None:
+    for cell in cells_of(chapter, "code"):
+        for output in cell.outputs:
+            kinds = set(output.get("data", {}))
+            if "application/vnd.jupyter.widget-view+json" in kinds and "CompletionConsole(" not in cell.source:
+                assert kinds & {"text/html", "image/png"}, cell.source  # a console's text is its picture
+
+
 def test_what_is_predicted_is_also_checked(chapter: Path) -> None:
     prose = "\n".join(cell.source for cell in cells_of(chapter, "markdown"))
     counts = Counter(re.findall(r"\*\*(Predict|Check)\.\*\*", prose))
