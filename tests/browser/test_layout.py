@@ -62,6 +62,18 @@ def test_among_jupyterlabs_styles_nothing_is_cut_off_or_covered_in_any_letters(o
     assert not found, "\n".join(found[:20])
 
 
+@pytest.mark.parametrize("name", ["training_monitor", "training_film", "merge_replay"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_words_in_a_drawing_stay_large_enough_to_be_read(page: Page, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    show_without_kernel(page, BOOK_WIDGETS[name]())
+    smallest = page.evaluate(
+        "() => Math.min(...[...document.querySelectorAll('svg text')].map((text) =>"
+        " parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))"
+    )
+    assert smallest >= 9  # px
+
+
 FAULTY = {
     "wider than its box": "<p style='width: 40px; white-space: nowrap'>a long line of words</p>",
     "two texts on each other": "<div>first line</div><div style='margin-top: -20px'>second line</div>",

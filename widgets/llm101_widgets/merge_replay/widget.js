@@ -105,7 +105,7 @@ function render({ model, el }) {
   const exact = numberField({ min: 0, max: merges.length }, () => model.get("step"));
   const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
   const near = make("ol", "near");
-  const svg = drawing("svg", { viewBox: `-6 -24 ${WIDTH + 12} ${HEIGHT + 64}`, role: "img" }, "curve");
+  const svg = drawing("svg", { viewBox: `-6 -40 ${WIDTH + 12} ${HEIGHT + 100}`, role: "img" }, "curve");
   const label = make("label", "exact", {}, ["after ", exact.input, ` of ${merges.length.toLocaleString("en")} merges`]);
   el.append(make("section", "root", { ariaLabel: "Merge replay" }, [
     make("label", "field", {}, ["A text to watch", text]), flow, caption,
@@ -169,7 +169,7 @@ function render({ model, el }) {
   function showCurve(made, n, all) {
     const at = (step) => place(step.made, nPieces(step), merges.length, all || 1).map((v) => v.toFixed(1));
     const line = steps.map((step, i) => (i ? `H${at(step)[0]} V${at(step)[1]}` : `M${at(step).join(" ")}`)).join(" ");
-    const [x, y] = place(made, n, merges.length, all || 1), below = HEIGHT + 18;
+    const [x, y] = place(made, n, merges.length, all || 1), below = HEIGHT + 24;
     const write = (words, x, y, anchor) => {
       const node = drawing("text", { x, y, "text-anchor": anchor });
       node.textContent = words.toLocaleString("en");
@@ -180,9 +180,9 @@ function render({ model, el }) {
     svg.replaceChildren(
       drawing("path", { d: `${line} H${WIDTH}` }, "line"), drawing("path", { d: `M0 ${HEIGHT} H${WIDTH}` }, "axis"),
       drawing("circle", { cx: x, cy: y, r: 5 }, "dot"),
-      write(`${n} pieces`, Math.min(x + 8, WIDTH - 60), y - 9, "start"),
+      write(`${n} pieces`, Math.min(x + 8, WIDTH - 160), y - 9, "start"),
       ...ticks.map((k) => write(k, place(k, 0, merges.length, 1)[0], below, k ? "middle" : "start")),
-      write("merges made", WIDTH, below + 16, "end"),
+      write("merges made", WIDTH, below + 26, "end"),
     ); // prettier-ignore
   }
 

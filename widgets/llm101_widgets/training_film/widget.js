@@ -53,7 +53,7 @@ function render({ model, el }) {
   const status = make("p", c("status"), { role: "status" });
   const samples = make("div", c("samples")), alike = make("dl", c("alike"));
   const marker = drawing("line", { y1: 0, y2: HEIGHT, class: c("marker") });
-  const viewBox = `-30 -12 ${WIDTH + 40} ${HEIGHT + 34}`;
+  const viewBox = `-52 -22 ${WIDTH + 62} ${HEIGHT + 44}`;
   const chart = drawing("svg", { viewBox, role: "img", class: c("chart") });
   chart.setAttribute("aria-label", "Bits per byte over the training, early steps spread out");
   const group = (number) => c(`group-${number % MARKS.length}`);
