@@ -19,6 +19,8 @@ from itertools import pairwise
 
 import regex
 
+from llm101 import given
+
 GPT2_WORD_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 """How GPT-2 cuts text before merging: endings like 's, words and numbers with the space before them,
 runs of punctuation, white space. No merge ever crosses such a cut."""
@@ -102,7 +104,7 @@ def train_bpe(
     yields the best pair (entries go stale when a count changes, and are then skipped).
 
     Args:
-        texts: pieces of text; words do not run across two of them.
+        texts: pieces of text; words do not run across two of them, nor across a byte that is no UTF-8.
         n_merges: how many merges to learn; fewer come back if the words run out of pairs.
         on_merge: called with each merge and how often its pair occurred.
 
@@ -114,7 +116,7 @@ def train_bpe(
         [(b'l', b'o'), (b'lo', b'w'), (b' ', b'low')]
     """
     word_counts = count_words(texts)
-    words = [list(word.encode("utf-8", "surrogatepass")) for word in word_counts]  # ids: bytes, then merges
+    words = [list(word.encode()) for word in word_counts]  # ids: bytes, then merges
     frequency = list(word_counts.values())
     piece = [bytes([b]) for b in range(256)]
     id_of = {p: i for i, p in enumerate(piece)}
@@ -181,7 +183,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """
     after_space: Counter[str] = Counter()  # chunks that follow a lone space, kept without it
     exact: Counter[str] = Counter()
-    for text in texts:
+    for text in (piece for one in given.texts(texts) for piece in given.unicode_pieces(one)[::2]):
         done = 0
         for start, end in [*_wide_space_regions(text), (len(text), len(text))]:
             head, *rest = text[done:start].split(" ")

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from llm101 import given
 from llm101.atomic_file import reason
 from llm101.documents import CorpusError, documents, n_bytes_of
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
@@ -67,7 +68,10 @@ class Corpus:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+        try:
+            self.folder = given.path(folder)
+        except ValueError as error:
+            raise CorpusError(f"no prepared corpus: {error}") from None
         try:
             self.facts = CorpusFacts(**json.loads((self.folder / "corpus.json").read_text(encoding="utf-8")))
             n_bytes = (self.folder / "tokens.bin").stat().st_size
@@ -104,6 +108,8 @@ class Corpus:
         Raises:
             CorpusError: a source that cannot be read, no text at all, or no room; nothing is left behind then.
         """
+        if isinstance(sources, (str, os.PathLike)):
+            raise CorpusError(f"sources must be several, got the single {str(sources)!r}: put it into a list")
         sources = [str(source) for source in sources]
         sizes = [n_bytes_of(source) for source in sources]
         total = None if None in sizes else sum(size or 0 for size in sizes)
@@ -122,7 +128,7 @@ class Corpus:
         total: int | None = None,
     ) -> Corpus:
         """Encode texts and write them to a folder; see build."""
-        folder = Path(folder)
+        folder, texts = Path(folder), given.texts(texts)
         if tokenizer.end_id is None:
             raise CorpusError(f"tokenizer {tokenizer.name} has no {END_OF_TEXT} to put between texts")
         for there in (folder, _partial(folder)):
@@ -227,7 +233,7 @@ def _write_tokens(
             for ids in tokenizer.encode_many(batch):
                 write([*ids, end_id])
             n_documents += len(batch)
-            n_bytes += sum(len(text.encode("utf-8")) for text in batch)
+            n_bytes += sum(len(text.encode("utf-8", "surrogateescape")) for text in batch)
             if progress:
                 progress(n_bytes, total)
         file.flush()

@@ -17,11 +17,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from llm101 import given
 from llm101.inference import Completion, CompletionToken, InferenceEngine
 from llm101.model import Transformer
 from llm101.model_folder import find_parameters, fingerprint, load_transformer, read_config
 from llm101.parameters import ParameterFile
 from llm101.ranks import VOCABULARIES
+from llm101.strict_json import shown
 from llm101.tokenizer import Tokenizer
 
 
@@ -142,24 +144,31 @@ def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
 
 def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path, Path | None]:
     """The model's name, its folder and, if the reader named one, its parameter file."""
-    text, path = str(name_or_path), Path(name_or_path)
+    try:
+        path, text = given.path(name_or_path), str(name_or_path)
+    except ValueError:
+        raise _no_model(name_or_path) from None
     for known in known_models():
         if text == known.name and not known.installed:
             raise ModelNotFoundError(f"the files of {text} are not in {known.path}: install llm101 again")
         if text == known.name:
             return text, known.path, None
-    if path.is_dir() and text:
+    if path.is_dir():
         return path.resolve().name, path, None
     if path.is_file():
         return path.stem, path.parent, path
     is_path = text.startswith((".", "/", "~")) or path.suffix in (".safetensors", ".json") or path.parent.is_dir()
     if text.count("/") == 1 and not is_path:
         return text, _download(text), None
+    raise _no_model(text)
+
+
+def _no_model(name: object) -> ModelNotFoundError:
     names = [known.name for known in known_models()]
-    close = difflib.get_close_matches(text, names, n=1)
+    close = difflib.get_close_matches(str(name)[:100], names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ModelNotFoundError(
-        f"no model {text!r}: {hint}known models are {', '.join(names)}; "
+    return ModelNotFoundError(
+        f"no model {shown(name)}: {hint}known models are {', '.join(names)}; "
         "or give a folder, a .safetensors file, or a hub id like owner/name"
     )
 

@@ -19,6 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llm101.given import real, whole
+from llm101.strict_json import shown
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -65,27 +68,36 @@ class ModelConfig:
     """If set, a token sees only that many tokens back, itself included (Mistral)."""
 
     def __post_init__(self) -> None:
+        self._take_count("vocab_size", "d_model", "n_layers", "n_heads", "context_length")
         for name, standard in (
             ("n_kv_heads", self.n_heads),
-            ("d_head", self.d_model // max(self.n_heads, 1)),
+            ("d_head", self.d_model // self.n_heads),
             ("d_mlp", 64 * -(-8 * self.d_model // 192)),
         ):
-            if getattr(self, name) == 0:
+            if whole(getattr(self, name)) == 0:
                 object.__setattr__(self, name, standard)  # the dataclass is frozen for everybody else
-        for name in ("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "context_length"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 2**31:
-                raise ValueError(f"{name} must be a whole number from 1 to 2**31, got {value!r}")
+        self._take_count("n_kv_heads", "d_head", "d_mlp")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
         if self.d_head % 2:
             raise ValueError(f"d_head must be even, because rotary positions turn pairs of numbers, got {self.d_head}")
-        if not 0 < self.rope_theta < math.inf:
-            raise ValueError(f"rope_theta must be a number above 0, got {self.rope_theta}")
-        if not 0 < self.norm_eps < 1:
-            raise ValueError(f"norm_eps must lie between 0 and 1, got {self.norm_eps}")
-        if self.sliding_window is not None and self.sliding_window < 1:
-            raise ValueError(f"sliding_window must be at least 1, got {self.sliding_window}")
+        for name, most, allowed in (
+            ("rope_theta", math.inf, "be a number above 0"),
+            ("norm_eps", 1, "lie between 0 and 1"),
+        ):
+            value = real(getattr(self, name))
+            if value is None or not 0 < value < most:
+                raise ValueError(f"{name} must {allowed}, got {shown(getattr(self, name))}")
+            object.__setattr__(self, name, value)
+        if self.sliding_window is not None:
+            self._take_count("sliding_window")
+
+    def _take_count(self, *names: str) -> None:
+        for name in names:
+            value = whole(getattr(self, name))
+            if value is None or not 1 <= value <= 2**31:
+                raise ValueError(f"{name} must be a whole number from 1 to 2**31, got {shown(getattr(self, name))}")
+            object.__setattr__(self, name, value)
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor of the model, in file order; no memory is used for them."""
@@ -185,8 +197,14 @@ class Transformer(nn.Module):
 
         Matrices get a normal spread of 1/sqrt(inputs); those that write into the residual stream are
         scaled down by sqrt(2 n_layers), so that a deeper stack does not start louder (GPT-2, section 2.3).
+
+        Raises:
+            ValueError: a seed that is no whole number from 0 to 2**63 - 1.
         """
-        generator = torch.Generator().manual_seed(seed)
+        value = whole(seed)
+        if value is None or not 0 <= value < 2**63:
+            raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, got {shown(seed)}")
+        generator = torch.Generator().manual_seed(value)
         for name, p in self.named_parameters():
             if p.ndim == 1:
                 p.fill_(0.0 if name.endswith("bias") else 1.0)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from llm101 import given
 from llm101.atomic_file import atomic_file, reason
 from llm101.number import FLOAT_FORMATS, Number
 from llm101.parameter_format import ParameterFileError, TensorEntry, read_header, write_parameters
@@ -55,8 +56,11 @@ class ParameterFile:
                 [1.6384e+04, 2.0000e+00]], dtype=torch.float16)
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            self.path = given.path(path)
+        except ValueError as error:
+            raise ParameterFileError(f"no parameter file: {error}") from None
         try:
             if self.path.exists() and not self.path.is_file():
                 raise ValueError("not a file")

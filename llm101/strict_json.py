@@ -61,4 +61,8 @@ def shown(value: object) -> str:
     """
     short = reprlib.Repr()
     short.maxstring, short.maxother, short.maxdict, short.maxlist, short.maxlevel = 100, 100, 4, 8, 3
-    return short.repr(value)
+    try:
+        text = short.repr(value)
+    except Exception:  # a whole number of more digits than Python writes out
+        return f"a {type(value).__name__} that cannot be shown"
+    return " ".join(text.split()) if "\n" in text else text  # an array's numbers stand in several lines

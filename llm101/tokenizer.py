@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 
 import tiktoken
 
+from llm101 import given
 from llm101.bpe import GPT2_WORD_PATTERN, Merge, train_bpe
 from llm101.strict_json import shown
 
@@ -82,15 +83,18 @@ class Tokenizer:
         """Learn a tokenizer from text: 256 bytes, then merges, then the end-of-text token.
 
         Raises:
-            ValueError: vocab_size below 257, or more than the texts can fill.
+            ValueError: vocab_size below 257, or more than the texts can fill; a single text in place of several.
         """
-        if vocab_size < 257:
-            raise TokenizerError(f"vocab_size must be at least 257 (256 bytes and {END_OF_TEXT}), got {vocab_size}")
-        merges = train_bpe(texts, vocab_size - 257)
-        tokens = dict.fromkeys([bytes([b]) for b in range(256)] + [a + b for a, b in merges])
-        if len(tokens) + 1 < vocab_size:
+        size = given.whole(vocab_size)
+        if size is None or size < 257:
             raise TokenizerError(
-                f"the text yields only {len(tokens) + 1} tokens, {vocab_size} were asked for; "
+                f"vocab_size must be at least 257 (256 bytes and {END_OF_TEXT}), got {shown(vocab_size)}"
+            )
+        merges = train_bpe(texts, size - 257)
+        tokens = dict.fromkeys([bytes([b]) for b in range(256)] + [a + b for a, b in merges])
+        if len(tokens) + 1 < size:
+            raise TokenizerError(
+                f"the text yields only {len(tokens) + 1} tokens, {shown(size)} were asked for; "
                 "give more text or a smaller vocab_size"
             )
         return cls(name, {token: i for i, token in enumerate(tokens)}, {END_OF_TEXT: len(tokens)})
@@ -105,20 +109,34 @@ class Tokenizer:
 
         Args:
             text: any text. What merely looks like a special token is encoded as the characters it consists of.
+                Bytes that Python could not decode ("surrogateescape") are encoded as those bytes.
             allow_special: turn special tokens written in the text into their ids. Never for text from outside.
+
+        Raises:
+            TokenizerError: no text, or half of a character (a lone surrogate), which has no bytes.
         """
         encode = self._encoding.encode_ordinary
         if allow_special:
             encode = partial(self._encoding.encode, allowed_special="all")
-        if len(text) <= LONGEST_SPACE:
-            return encode(text)
-        return [token_id for part in _cut_long_spaces(text) for token_id in encode(part)]
+        first, *rest = self._pieces(text)
+        ids = _encoded(first, encode)
+        for byte, piece in zip(rest[::2], rest[1::2]):
+            ids.append(self.ranks[byte.encode("utf-8", "surrogateescape")])
+            ids += _encoded(piece, encode)
+        return ids
 
-    def encode_many(self, texts: Sequence[str], n_threads: int = 2) -> list[list[int]]:
+    def _pieces(self, value: str) -> list[str]:
+        try:
+            return given.unicode_pieces(given.text(value))
+        except ValueError as error:
+            raise TokenizerError(str(error)) from None
+
+    def encode_many(self, texts: Iterable[str], n_threads: int = 2) -> list[list[int]]:
         """encode for many texts at once, on several threads."""
-        if any(len(text) > LONGEST_SPACE for text in texts):
-            return [self.encode(text) for text in texts]
-        return self._encoding.encode_ordinary_batch(list(texts), num_threads=n_threads)
+        several = list(given.texts(texts))
+        if any(len(one) > LONGEST_SPACE or len(self._pieces(one)) > 1 for one in several):
+            return [self.encode(one) for one in several]
+        return self._encoding.encode_ordinary_batch(several, num_threads=n_threads)
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The token ids of any bytes, text or not; decode_bytes gives the same bytes back.
@@ -127,23 +145,28 @@ class Tokenizer:
             >>> Tokenizer.train(["aa"], 257).encode_bytes(b"a\\xff")
             [97, 255]
         """
-        ids: list[int] = []
-        text = data.decode("utf-8", errors="surrogateescape")  # bytes that are no UTF-8 become lone surrogates
-        start = 0
-        for i, character in enumerate(text):
-            if "\udc80" <= character <= "\udcff":
-                ids += self.encode(text[start:i])
-                ids.append(self.ranks[bytes([ord(character) - 0xDC00])])
-                start = i + 1
-        return ids + self.encode(text[start:])
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TokenizerError(f"encode_bytes takes bytes, got {shown(data)}; encode takes a text")
+        return self.encode(bytes(data).decode("utf-8", errors="surrogateescape"))
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids. Bytes that are not valid UTF-8 (half a character, say) show as U+FFFD."""
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids. Bytes that are not valid UTF-8 (half a character, say) show as U+FFFD.
+
+        Args:
+            ids: a list, an array or a tensor of them, in a row.
+
+        Raises:
+            TokenizerError: an id that this tokenizer does not have, or no row of ids.
+        """
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        """The bytes of token ids, exactly."""
-        return b"".join(map(self.token_bytes, ids))
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of token ids, exactly; see decode."""
+        try:
+            row = given.id_row(ids, f"{self.name}'s token ids are whole numbers from 0 to {self.vocab_size - 1}")
+        except ValueError as error:
+            raise TokenizerError(str(error)) from None
+        return b"".join(map(self.token_bytes, row))
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes of one token.
@@ -151,12 +174,10 @@ class Tokenizer:
         Raises:
             TokenizerError: an id that this tokenizer does not have.
         """
-        try:
-            return self._bytes[token_id]
-        except KeyError:
-            raise TokenizerError(
-                f"token id {token_id} is not one of {self.name}'s (0 to {self.vocab_size - 1})"
-            ) from None
+        found = self._bytes.get(given.whole(token_id))  # type: ignore[arg-type]
+        if found is None:
+            raise TokenizerError(f"token id {shown(token_id)} is not one of {self.name}'s (0 to {self.vocab_size - 1})")
+        return found
 
     def tokens(self, text: str) -> list[bytes]:
         """The bytes of each token of a text."""
@@ -182,7 +203,12 @@ class Tokenizer:
         """
         from llm101.tokenizer_file import read_tokenizer_file
 
-        return read_tokenizer_file(Path(path))
+        try:
+            return read_tokenizer_file(given.path(path))
+        except TokenizerError:
+            raise
+        except ValueError as error:
+            raise TokenizerError(f"no tokenizer file: {error}") from None
 
     @classmethod
     def from_tiktoken(cls, name: str) -> Tokenizer:
@@ -205,6 +231,12 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"
+
+
+def _encoded(text: str, encode: Callable[[str], list[int]]) -> list[int]:
+    if len(text) <= LONGEST_SPACE:
+        return encode(text)
+    return [token_id for part in _cut_long_spaces(text) for token_id in encode(part)]
 
 
 def _cut_long_spaces(text: str) -> list[str]:

@@ -1,5 +1,8 @@
 """The tokenizer: nothing is lost, special tokens cannot be smuggled in, and Hugging Face's package agrees."""
 
+# What stands here is wrong on purpose, or right although its type is not int.
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 import json
@@ -11,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tokenizers
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm101.bpe import train_bpe
+from llm101.corpus import Corpus
 from llm101.tokenizer import END_OF_TEXT, Tokenizer, TokenizerError
 from llm101.tokenizer_file import byte_alphabet, to_bytes, to_characters
 
@@ -119,9 +124,7 @@ def test_the_tokenizers_package_gives_the_same_ids(
     assert theirs.decode(ids, skip_special_tokens=False) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["a <|endoftext|> b", "a<|endoftext|>b<|endoftext|>", "<|endoftext|>\n", "~é¡¬®ÿ"]
-)
+@pytest.mark.parametrize("text", ["a <|endoftext|> b", "a<|endoftext|>b<|endoftext|>", "<|endoftext|>\n", "~é¡¬®ÿ"])
 def test_the_tokenizers_package_sees_our_special_tokens(
     tokenizer: Tokenizer, theirs: tokenizers.Tokenizer, text: str
 ) -> None:
@@ -179,10 +182,73 @@ def test_several_merges_may_make_one_token(tmp_path: Path) -> None:
     assert Tokenizer.from_file(changed_file(tmp_path, as_llama3_writes_it)).encode("abc") == [258]
 
 
-@pytest.mark.parametrize("ids", [[-1], [340], [97, 10**9], [None], "no ids"])
+@pytest.mark.parametrize("ids", [[-1], [340], [97, 10**9], [np.int64(340)], torch.tensor([340])])
 def test_an_unknown_id_is_refused(tokenizer: Tokenizer, ids: Any) -> None:
     with pytest.raises(TokenizerError, match=r"token id .* is not one of small's \(0 to 339\)"):
         tokenizer.decode(ids)
+
+
+NO_IDS = [[None], ["a"], [1.0], [True], "no ids", b"ab", 97, {97: 1}, {97}, torch.tensor([[97]]), np.array([1.0])]
+
+
+@pytest.mark.parametrize("ids", NO_IDS, ids=repr)
+def test_what_is_no_row_of_ids_is_refused(tokenizer: Tokenizer, ids: Any) -> None:
+    with pytest.raises(TokenizerError, match=r"small's token ids are whole numbers from 0 to 339, .*") as refused:
+        tokenizer.decode(ids)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "as_given", [np.array, torch.tensor, tuple, lambda ids: map(torch.tensor, ids), lambda ids: list(np.array(ids))]
+)
+def test_ids_may_come_as_numpy_and_torch_hand_them_out(tokenizer: Tokenizer, as_given) -> None:
+    ids = tokenizer.encode("the cat and the dog")
+    assert tokenizer.decode(as_given(ids)) == "the cat and the dog"
+    assert tokenizer.token_bytes(torch.tensor(ids).argmax()) == tokenizer.token_bytes(ids.index(max(ids)))
+
+
+def test_bytes_that_python_could_not_decode_are_encoded_as_those_bytes(tokenizer: Tokenizer) -> None:
+    argument = b"a na\xefve \xff\xc3 \xe6\x9d\xb1"
+    text = argument.decode("utf-8", "surrogateescape")
+    assert tokenizer.decode_bytes(tokenizer.encode(text)) == argument
+    assert b"".join(tokenizer.tokens(text)) == argument
+    assert tokenizer.encode_many([text, "plain"]) == [tokenizer.encode(text), tokenizer.encode("plain")]
+    assert tokenizer.encode(text) == tokenizer.encode_bytes(argument)
+
+
+HALVES = ["ab\ud83d", "ab\udc7f!", "ab\udd00", "ab\udfff", "ab\ud83d\ude00", "ab\ud800\udc80"]
+
+
+@pytest.mark.parametrize("text", HALVES, ids=ascii)
+def test_half_of_a_character_is_refused_with_its_place(tokenizer: Tokenizer, text: str) -> None:
+    for refuse in (tokenizer.encode, tokenizer.tokens, lambda t: tokenizer.encode_many([t])):
+        with pytest.raises(TokenizerError, match=r"half of a character, '\\ud.*' at position 2"):
+            refuse(text)
+    with pytest.raises(ValueError, match="at position 2"):
+        Tokenizer.train([text], 258)
+
+
+def test_a_tokenizer_learns_nothing_across_a_byte_that_is_no_text() -> None:
+    trained = Tokenizer.train(["ab\udcffab\udcff"], 258)
+    assert trained.tokens("ab\udcffab") == [b"ab", b"\xff", b"ab"]
+
+
+@pytest.mark.parametrize("texts", ["hello", b"hello", None, 5, [b"hello"], [None], [["a"]]], ids=repr)
+def test_what_is_no_row_of_texts_is_refused_wherever_one_is_taken(tokenizer: Tokenizer, texts: Any, tmp_path) -> None:
+    def build(given: Any) -> None:
+        Corpus.from_texts(given, tokenizer, tmp_path / "corpus")
+
+    for refuse in (lambda t: Tokenizer.train(t, 260), tokenizer.encode_many, lambda t: train_bpe(t, 3), build):
+        with pytest.raises(ValueError, match=r"texts must be several texts|a text must be a str") as refused:
+            refuse(texts)
+        assert len(str(refused.value).splitlines()) == 1
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_corpus_keeps_bytes_that_are_no_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    corpus = Corpus.from_texts(["ab\udcff"], tokenizer, tmp_path)
+    assert tokenizer.decode_bytes(corpus.token_ids[1:-1]) == b"ab\xff"
+    assert corpus.facts.n_bytes == 3
 
 
 def test_a_vocabulary_of_impossible_size_is_refused() -> None:

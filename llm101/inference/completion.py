@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm101.given import whole
 from llm101.inference.sampling import SamplingSettings
+from llm101.strict_json import shown
 
 StopReason = Literal["end", "length", "stop", "context", "cancelled"]
 """Why a completion ended: the model's own end token, max_tokens, a stop string, a full context, or the reader."""
@@ -32,12 +34,16 @@ class Rules:
 
     def __post_init__(self) -> None:
         for name, lowest in (("max_tokens", 1), ("n_alternatives", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ValueError(f"{name} must be a whole number from {lowest} upwards, got {value!r}")
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+            value = whole(getattr(self, name))
+            if value is None or value < lowest:
+                raise ValueError(
+                    f"{name} must be a whole number from {lowest} upwards, got {shown(getattr(self, name))}"
+                )
+            object.__setattr__(self, name, value)
+        several = hasattr(self.stop, "__iter__") and not isinstance(self.stop, str)
+        stop = tuple(self.stop) if several else (self.stop,)
         if not all(isinstance(s, str) and s for s in stop):
-            raise ValueError(f"stop must be texts of at least one character, got {self.stop!r}")
+            raise ValueError(f"stop must be texts of at least one character, got {shown(self.stop)}")
         object.__setattr__(self, "stop", stop)
 
 

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from llm101.given import id_row, whole
 from llm101.inference.completion import Completion, CompletionToken, Rules
 from llm101.inference.fast_decoder import FastDecoder
 from llm101.inference.kv_cache import KVCache
 from llm101.inference.sampling import SamplingSettings
 from llm101.inference.writer import Writer
 from llm101.model import Transformer
+from llm101.strict_json import shown
 
 if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer
@@ -64,8 +66,8 @@ class InferenceEngine:
             )
         end_id = () if tokenizer.end_id is None else (tokenizer.end_id,)
         self.model, self.tokenizer = model, tokenizer
-        self.start_ids = list(end_id if start_ids is None else start_ids)
-        self.end_ids = frozenset(end_id if end_ids is None else end_ids)
+        self.start_ids = self._checked(end_id if start_ids is None else start_ids)
+        self.end_ids = frozenset(self._checked(end_id if end_ids is None else end_ids))
         self.kv_cache = self.new_cache()
         self._fast = FastDecoder(model) if fast else None
 
@@ -85,12 +87,14 @@ class InferenceEngine:
         Raises:
             ValueError: the prompt is empty, does not fit the context, or holds an id that the model does not have.
         """
-        ids = [*self.start_ids, *self.tokenizer.encode(prompt)] if isinstance(prompt, str) else list(prompt)
-        if not prompt or not ids:
+        if isinstance(prompt, (bytes, bytearray)):
+            raise ValueError("the prompt is bytes: give a text (prompt.decode()), or tokenizer.encode_bytes(prompt)")
+        given = self.tokenizer.encode(prompt) if isinstance(prompt, str) else self._checked(prompt)
+        if not given:
             raise ValueError(
                 "the prompt is empty: give it a few words, or engine.start_ids to let the model begin by itself"
             )
-        self._check_ids(ids)
+        ids = [*self.start_ids, *given] if isinstance(prompt, str) else given
         limit = self.model.config.context_length
         if len(ids) >= limit:
             raise ValueError(
@@ -112,16 +116,17 @@ class InferenceEngine:
         Raises:
             ValueError: no ids, unknown ids, or more than the context holds.
         """
-        if not token_ids:
+        ids = self._checked(token_ids)
+        if not ids:
             raise ValueError("there are no token ids to read: give at least one")
-        self._check_ids(token_ids)
         if kv_cache is None:
             kv_cache = self.kv_cache = self.new_cache()
+        self._check_fits(kv_cache)
         if self._fast is not None:
             self._fast.refresh()
             if self._fast.is_ready:
-                return self._fast.prefill(token_ids, kv_cache)
-        return self._plain_forward(token_ids, kv_cache)
+                return self._fast.prefill(ids, kv_cache)
+        return self._plain_forward(ids, kv_cache)
 
     def decode_step(self, token_id: int, kv_cache: KVCache | None = None) -> Tensor:
         """Read one more token; the second half of inference, limited by memory bandwidth.
@@ -132,8 +137,9 @@ class InferenceEngine:
         Raises:
             ValueError: an unknown id, or a full context.
         """
-        self._check_ids((token_id,))
+        token_id = self._checked_id(token_id)
         kv_cache = self.kv_cache if kv_cache is None else kv_cache
+        self._check_fits(kv_cache)
         if self._fast is not None and self._fast.is_ready:
             return self._fast.decode_step(token_id, kv_cache)
         return self._plain_forward((token_id,), kv_cache)
@@ -149,11 +155,27 @@ class InferenceEngine:
         ids = torch.tensor([list(token_ids)], device=kv_cache.keys.device)
         return self.model(ids, kv_cache, last_only=True)[0, -1]
 
-    def _check_ids(self, token_ids: Sequence[int]) -> None:
-        vocab_size = self.model.config.vocab_size
-        for i in token_ids:
-            if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < vocab_size:
-                raise ValueError(f"token ids are whole numbers from 0 to {vocab_size - 1}, got {i!r}")
+    def _checked(self, token_ids: Iterable[int]) -> list[int]:
+        return [self._checked_id(i) for i in id_row(token_ids, self._allowed_ids())]
+
+    def _checked_id(self, token_id: int) -> int:
+        taken = whole(token_id)
+        if taken is None or not 0 <= taken < self.model.config.vocab_size:
+            raise ValueError(f"{self._allowed_ids()}, got {shown(token_id)}")
+        return taken
+
+    def _allowed_ids(self) -> str:
+        return f"token ids are whole numbers from 0 to {self.model.config.vocab_size - 1}"
+
+    def _check_fits(self, kv_cache: KVCache) -> None:
+        """The compiled loops look at no bounds: a cache of another shape would be written beyond its end."""
+        if not isinstance(kv_cache, KVCache):
+            raise ValueError(f"kv_cache must be a KVCache, such as engine.new_cache(), got {shown(kv_cache)}")
+        config = self.model.config
+        if kv_cache.config is not config and kv_cache.config != config:
+            raise ValueError("this KV cache was made for a model of another shape: take engine.new_cache()")
+        if kv_cache.keys.shape[1] != 1:
+            raise ValueError(f"one text needs a KV cache of one row, this one has {kv_cache.keys.shape[1]}")
 
     def stream(
         self,
@@ -256,7 +278,7 @@ class InferenceEngine:
         rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
         texts = [
             Text(self.prompt_ids(prompt), self.new_cache(), Writer(self.tokenizer, self.end_ids, rules))
-            for prompt in prompts
+            for prompt in _several(prompts)
         ]
         try:
             for text in texts:
@@ -297,7 +319,17 @@ class Text:
     decode_seconds: float = 0.0
 
 
+def _several(prompts: Iterable[str | Sequence[int]]) -> Iterable[str | Sequence[int]]:
+    if isinstance(prompts, (str, bytes)) or not hasattr(prompts, "__iter__"):
+        raise ValueError(f"prompts must be several, got the single {shown(prompts)}: put it into a list")
+    return prompts
+
+
 def _is_cancelled(cancel: Cancel) -> bool:
     if cancel is None:
         return False
-    return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()
+    if isinstance(cancel, threading.Event):
+        return cancel.is_set()
+    if not callable(cancel):
+        raise ValueError(f"cancel must be an Event or a function that comes to say True, got {shown(cancel)}")
+    return cancel()

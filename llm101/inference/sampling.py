@@ -16,6 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llm101.given import real, whole
+from llm101.strict_json import shown
+
 
 @dataclass(frozen=True)
 class SamplingSettings:
@@ -42,24 +45,25 @@ class SamplingSettings:
     """The same seed gives the same text. None: different every time."""
 
     def __post_init__(self) -> None:
-        if not _is_number(self.temperature) or not 0 <= self.temperature < math.inf:
-            raise ValueError(
-                f"temperature must be a number from 0 (always the likeliest token) upwards, got {self.temperature!r}"
-            )
-        if not isinstance(self.top_k, int) or isinstance(self.top_k, bool) or self.top_k < 0:
-            raise ValueError(f"top_k must be a whole number from 0 (off) upwards, got {self.top_k!r}")
-        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1 (off), got {self.top_p!r}")
-        if not _is_number(self.min_p) or not 0 <= self.min_p <= 1:
-            raise ValueError(f"min_p must lie from 0 (off) to 1, got {self.min_p!r}")
-        if self.seed is not None and (
-            not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**63
+        for name, taken, is_allowed, allowed in (
+            (
+                "temperature",
+                real,
+                lambda t: 0 <= t < math.inf,
+                "be a number from 0 (always the likeliest token) upwards",
+            ),
+            ("top_k", whole, lambda k: k >= 0, "be a whole number from 0 (off) upwards"),
+            ("top_p", real, lambda p: 0 < p <= 1, "be above 0 and at most 1 (off)"),
+            ("min_p", real, lambda p: 0 <= p <= 1, "lie from 0 (off) to 1"),
+            ("seed", whole, lambda seed: 0 <= seed < 2**63, "be a whole number from 0 to 2**63 - 1, or None"),
         ):
-            raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, or None, got {self.seed!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+            given = getattr(self, name)
+            if given is None and name == "seed":
+                continue
+            value = taken(given)
+            if value is None or not is_allowed(value):
+                raise ValueError(f"{name} must {allowed}, got {shown(given)}")
+            object.__setattr__(self, name, value)  # the dataclass is frozen for everybody else
 
 
 def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tensor:

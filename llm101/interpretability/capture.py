@@ -27,7 +27,9 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from llm101.given import id_row, whole
 from llm101.model import CapturePoint, Transformer
+from llm101.strict_json import shown
 
 Hook = Callable[[Tensor], "Tensor | None"]
 """Gets what flows through a capture point; returns what shall flow on instead, or None to leave it."""
@@ -156,9 +158,10 @@ def check_layer(model: Transformer, layer: object) -> int:
         CaptureError: it has not; the line says which ones there are.
     """
     n_layers = model.config.n_layers
-    if not isinstance(layer, int) or isinstance(layer, bool) or not 0 <= layer < n_layers:
-        raise CaptureError(f"the model has layers 0 to {n_layers - 1}, got {layer!r}")
-    return layer
+    taken = whole(layer)
+    if taken is None or not 0 <= taken < n_layers:
+        raise CaptureError(f"the model has layers 0 to {n_layers - 1}, got {shown(layer)}")
+    return taken
 
 
 def checked_ids(model: Transformer, token_ids: Tensor | Sequence[int]) -> Tensor:
@@ -167,13 +170,19 @@ def checked_ids(model: Transformer, token_ids: Tensor | Sequence[int]) -> Tensor
     Raises:
         CaptureError: no ids, ids out of range, or more than the context holds.
     """
-    ids = token_ids if isinstance(token_ids, Tensor) else torch.tensor(list(token_ids), dtype=torch.long)
-    ids = ids[None] if ids.ndim == 1 else ids
-    if ids.ndim != 2 or ids.numel() == 0:
-        raise CaptureError("the text has no tokens: give at least one token id")
     config = model.config
-    if ids.dtype.is_floating_point or ids.min() < 0 or ids.max() >= config.vocab_size:
-        raise CaptureError(f"token ids are whole numbers from 0 to {config.vocab_size - 1}")
+    allowed = f"token ids are whole numbers from 0 to {config.vocab_size - 1}"
+    try:
+        batch = list(token_ids) if isinstance(token_ids, Tensor) and token_ids.ndim == 2 else [token_ids]
+        rows = [id_row(row, allowed) for row in batch]
+    except ValueError as error:
+        raise CaptureError(str(error)) from None
+    if not rows or not rows[0]:
+        raise CaptureError("the text has no tokens: give at least one token id")
+    odd = [i for row in rows for i in row if not 0 <= i < config.vocab_size]
+    if odd:
+        raise CaptureError(f"{allowed}, got {shown(odd[0])}")
+    ids = torch.tensor(rows)
     if ids.shape[1] > config.context_length:
         raise CaptureError(f"{ids.shape[1]} tokens do not fit the context of {config.context_length}; shorten the text")
     return ids.to(model.lm_head.weight.device)

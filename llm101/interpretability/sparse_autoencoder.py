@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llm101.given import whole
 from llm101.model import Transformer
 from llm101.parameters import ParameterFile, ParameterFileError, is_finite, write_parameters
 from llm101.strict_json import shown, strict_json
@@ -129,9 +130,10 @@ class SparseAutoencoder(nn.Module):
         Raises:
             AutoencoderError: there is none.
         """
-        if not isinstance(latent, int) or isinstance(latent, bool) or not 0 <= latent < self.config.d_sae:
+        taken = whole(latent)
+        if taken is None or not 0 <= taken < self.config.d_sae:
             raise AutoencoderError(f"this autoencoder has latents 0 to {self.config.d_sae - 1}, got {shown(latent)}")
-        return latent
+        return taken
 
     def check_fits(self, model: Transformer, fingerprint: str | None = None) -> None:
         """Make sure that it was trained on this model.

@@ -141,7 +141,7 @@ class Steering:
         Raises:
             AutoencoderError: no such latent.
         """
-        sae.check_latent(latent)
+        latent = sae.check_latent(latent)
         return cls(
             layer=sae.config.layer,
             latent=latent,
@@ -233,7 +233,7 @@ class Steering:
         Raises:
             ParameterFileError: no such file, or one of another kind.
         """
-        file = ParameterFile(Path(path))
+        file = ParameterFile(path)
         try:
             about = strict_json(file.metadata["steering"].encode())
             steering = cls(**about, reader=file.tensor("reader"), direction=file.tensor("direction"))

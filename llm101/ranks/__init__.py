@@ -19,6 +19,7 @@ from functools import cache
 from itertools import accumulate, count, pairwise
 from pathlib import Path
 
+from llm101.strict_json import shown
 from llm101.tokenizer import END_OF_TEXT, Tokenizer, TokenizerError
 
 FOLDER = Path(__file__).parent
@@ -133,9 +134,9 @@ def published_tokenizer(name: str) -> Tokenizer:
         [b'token', b'ization']
     """
     if name not in VOCABULARIES:
-        close = difflib.get_close_matches(name, VOCABULARIES, n=1)
+        close = difflib.get_close_matches(str(name)[:100], VOCABULARIES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise TokenizerError(f"no tokenizer {name!r}: {hint}known are {', '.join(VOCABULARIES)}")
+        raise TokenizerError(f"no tokenizer {shown(name)}: {hint}known are {', '.join(VOCABULARIES)}")
     vocabulary = VOCABULARIES[name]
     ranks = read_ranks(vocabulary)
     return Tokenizer(name, ranks, vocabulary.special_tokens, vocabulary.pattern)
