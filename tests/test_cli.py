@@ -489,9 +489,10 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, more: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_a_full_disk_under_the_output_is_one_line() -> None:
+@pytest.mark.parametrize("words", [["tokens", "hello", "--tokenizer", "gpt2"], ["--help"], ["--version"]])
+def test_a_full_disk_under_the_output_is_one_line(words: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        done = llm101("tokens", "hello", "--tokenizer", "gpt2", stdout=full)
+        done = llm101(*words, stdout=full)
     assert (done.returncode, done.stderr) == (1, "llm101: No space left on device\n")
 
 

@@ -92,6 +92,22 @@ def test_a_closed_standard_output_that_is_asked_for_is_one_line(here: Path, word
     assert "standard output is closed" in only_line_of(done)
 
 
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs a name for standard input")
+def test_what_comes_in_through_standard_input_is_not_written_over(here: Path) -> None:
+    before = (here / "text.txt").read_bytes()
+    done = shell(here, AS_TYPED, "compress", "-", "-o", "text.txt", more="< text.txt")
+    assert done.returncode == 1
+    assert "would replace the file that it is made from" in only_line_of(done)
+    assert (here / "text.txt").read_bytes() == before
+
+
+def test_progress_that_nobody_reads_does_not_end_the_work(here: Path) -> None:
+    done = shell(here, AS_TYPED, *COMMAND_LINES["pretrain"].split(), more="2>&1 >written | true")
+    assert (here / "run" / "model.safetensors").exists()
+    assert (here / "written").read_text().startswith("wrote run after 4 steps")
+    assert done.stderr == ""
+
+
 # What is missing
 
 

@@ -106,7 +106,8 @@ def test_every_word_is_known_to_be_a_text_or_a_name_of_what_is_read_or_written()
     unknown = {
         (name, action.dest)
         for name, action in OPTIONS
-        if action.nargs != 0 and action.type not in (int, float) and (name, action) not in of_type(Text, Name)
+        if action.nargs != 0 and not (action.choices or action.type in (int, float))
+        if (name, action) not in of_type(Text, Name)
     }
     assert unknown == {("tokens", "text")}  # which may be any bytes
     assert {(name, action.dest) for name, action in of_type(OutputFile, OutputFolder)} == {
