@@ -87,10 +87,24 @@ def test_ctrl_c_at_any_moment_is_130_and_the_same_command_goes_on(
         assert "saved; the same command goes on from there" in printed.err
     else:
         assert printed.err.endswith("llm101: stopped\n")
+    if name in ("train_bpe", "encode_many"):
+        assert not (tmp_path / "stopped").exists()
     assert main([*command, str(tmp_path / "stopped")]) == 0
     assert main([*command, str(tmp_path / "straight")]) == 0
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "straight")]
     assert files[0] == files[1]
+
+
+def test_a_run_with_more_steps_says_what_follows_from_it(text: Path, tmp_path: Path, capsys: Capture) -> None:
+    for steps in (6, 10):
+        options = OPTIONS.replace("--steps 6", f"--steps {steps}").split()
+        assert main(["pretrain", str(text), *options, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert "goes on after step 6 with steps 10 instead of 6\n" in printed.err
+    assert (
+        "the learning rates go on at 67% and fall to zero at the new end; the loss may rise at first\n" in printed.err
+    )
+    assert json.loads(printed.out.splitlines()[-1])["steps"] == 10
 
 
 def test_a_second_ctrl_c_gives_up_the_step_and_saves_those_before(
