@@ -5,7 +5,7 @@
 import { percent } from "./choices.js";
 import { places, spell } from "./tree.js";
 
-const CELL = { width: 92, height: 30 }; // of the tree, in pixels
+const EM = 13, CELL = { width: 8 * EM, height: 2.4 * EM }; // of the tree, in pixels of its usual letters
 const SVG = "http://www.w3.org/2000/svg";
 
 export function make(tag, className, properties = {}, children = []) {
@@ -75,8 +75,9 @@ export function makeTree(select, onKey) {
     const at = places(nodes);
     const most = (side) => at.reduce((highest, place) => Math.max(highest, place[side]), 0);
     lines.replaceChildren();
-    lines.setAttribute("width", (most("column") + 1) * CELL.width);
-    lines.setAttribute("height", (most("row") + 1) * CELL.height);
+    const [width, height] = [(most("column") + 1) * CELL.width, (most("row") + 1) * CELL.height];
+    lines.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    lines.style.cssText = `width: ${width / EM}em; height: ${height / EM}em`; // it grows with the letters
     const items = nodes.map((entry, i) => {
       const { column, row } = at[i], on = i === 0 || path.includes(i);
       const label = i ? `${spell(entry.bytes)}, ${percent(Math.exp(entry.logprob))}` : "the prompt";
@@ -84,8 +85,8 @@ export function makeTree(select, onKey) {
         role: "treeitem", ariaLabel: label, title: label, textContent: i ? spell(entry.bytes) : "prompt",
         tabIndex: i === selected ? 0 : -1, ariaSelected: String(i === selected), ariaLevel: column + 1,
       }); // prettier-ignore
-      item.style.left = `${column * CELL.width}px`;
-      item.style.top = `${row * CELL.height}px`;
+      item.style.left = `${(column * CELL.width) / EM}em`;
+      item.style.top = `${(row * CELL.height) / EM}em`;
       item.addEventListener("click", () => select(i));
       if (i) drawLine(at[entry.parent], at[i], on);
       return item;
@@ -97,9 +98,10 @@ export function makeTree(select, onKey) {
   }
 
   function reveal({ column, row }) {
-    const [x, y] = [column * CELL.width, row * CELL.height];
-    node.scrollLeft = Math.min(x, Math.max(node.scrollLeft, x + 2 * CELL.width - node.clientWidth));
-    node.scrollTop = Math.min(y, Math.max(node.scrollTop, y + 2 * CELL.height - node.clientHeight));
+    const zoom = parseFloat(getComputedStyle(node).fontSize) / EM;
+    const [x, y, width, height] = [column, row, 2, 2].map((n, i) => n * zoom * (i % 2 ? CELL.height : CELL.width));
+    node.scrollLeft = Math.min(x, Math.max(node.scrollLeft, x + width - node.clientWidth));
+    node.scrollTop = Math.min(y, Math.max(node.scrollTop, y + height - node.clientHeight));
   }
 
   function drawLine(from, to, on) {
