@@ -15,7 +15,7 @@ from fontTools.ttLib.tables._c_m_a_p import CmapSubtable, table__c_m_a_p
 from playwright.sync_api import Page
 
 # Everything wrong with the widgets on a page, or in an element of it, a line each: what is wider than its box, texts
-# that lie on each other or on a control, what is cut off. What scrolls aside may hold more than is seen; words on a
+# that lie on each other or on a control, what is cut off. What scrolls aside may hold more than is seen; the marks on a
 # film's plane may meet.
 LAYOUT_FAULTS = """(within) => {
   const faults = new Set(), SLACK = 1.5;
@@ -59,10 +59,11 @@ LAYOUT_FAULTS = """(within) => {
     const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     for (let text = walk.nextNode(); text; text = walk.nextNode()) {
       const node = text.parentElement;
-      if (!text.data.trim() || hidden(node) || node.closest("option, textarea, .llm101-film-plane, title")) continue;
+      if (!text.data.trim() || hidden(node) || node.closest("option, textarea, .llm101-film-mark, title")) continue;
       const range = document.createRange();
       range.selectNodeContents(text);
-      for (const { left, right, top, bottom } of range.getClientRects()) {
+      const drawn = node instanceof SVGElement; // its letters may be squeezed, which a range does not know
+      for (const { left, right, top, bottom } of drawn ? node.getClientRects() : range.getClientRects()) {
         const trim = 0.2 * (bottom - top);
         const rect = new DOMRect(left, top + trim, right - left, bottom - top - 2 * trim);
         add(rect, node, text.data, node.closest("text") ?? text);

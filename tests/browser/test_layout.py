@@ -18,6 +18,7 @@ from tests.browser.widget_page import mount, show_without_kernel, write_notebook
 pytestmark = pytest.mark.browser
 
 WIDTHS = (320, 380, 900)  # px: WCAG's narrowest page, a phone, a laptop
+NEXT_FRAME = "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 OUTPUT = ".jp-OutputArea-output"
 
 
@@ -42,6 +43,7 @@ def faults(page: Page, set_width: str) -> list[str]:
             page.evaluate(DOUBLE_THE_TEXT)
         for width in WIDTHS:
             page.evaluate(set_width, width)
+            page.evaluate(NEXT_FRAME)
             found += [f"{font}, {width} px: {fault}" for fault in page.evaluate(LAYOUT_FAULTS)]
     return found
 

@@ -28,7 +28,7 @@ def test_in_every_widget_of_the_chapter_nothing_is_covered_cut_off_or_too_wide(
     chapter: str, open_notebook: OpenNotebook
 ) -> None:
     notebook = open_notebook(chapter)
-    notebook.run_all()
+    notebook.run_all(seconds=900)  # two chapters train
     assert notebook.errors() == []
     cells = widget_cells(notebook)
     found = []

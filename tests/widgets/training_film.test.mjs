@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { loadModules } from "./load_widget.mjs";
 
-const { caption, curveOf, placesOf, reachOf, spread, wordsOf } = await loadModules(
+const { caption, curveOf, placesOf, reachOf, spread, wordsOf, written } = await loadModules(
   "training_monitor/curve.js", "training_film/widget.js"); // prettier-ignore
 
 const film = {
@@ -33,4 +33,11 @@ test("all moments are drawn to one scale, the middle in the middle, upwards is u
 test("a moment says how far it is and how well it does", () => {
   assert.equal(caption(film, 0), "Step 0 of 2,000. Bits per byte: a 3.00.");
   assert.equal(caption(film, 1), "Step 1,600 of 2,000, 12,345 tokens read. Bits per byte: a 0.52.");
+});
+
+test("a word is written beside its mark where it lies on no mark and on no other word, or not at all", () => {
+  const places = [[0, 0], [100, 0], [130, 2], [0, 50], [200, 100], [205, 104]];
+  assert.deepEqual(written(places, [40, 40, 40, 40, 40, 40], 10), ["right", "left", "right", "right", "left", "right"]);
+  assert.deepEqual(written(places.slice(0, 1), [40], 10, [-60, 40]), ["left"]); // there the drawing ends
+  assert.deepEqual(written([[0, 0], [20, 0], [-20, 0]], [40, 40, 40], 10), [null, "right", "left"]);
 });

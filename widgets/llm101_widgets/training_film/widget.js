@@ -6,6 +6,7 @@
 import { drawing, make, place, polyline, ticks, topOf } from "../training_monitor/curve.js";
 
 const [WIDTH, HEIGHT, PLANE, PLAY_EVERY_MS] = [520, 120, 420, 450];
+const MARGIN = { left: 20, right: 40 }; // of the plane
 const MARKS = ["●", "■", "▲", "◆", "✚", "★"]; // a shape for each group, so that colour is not alone
 
 /** The curve of one text, [step, bits per byte] at each moment. */
@@ -33,6 +34,22 @@ export function placesOf(moment, reach, size) {
   return moment.positions.map(([x, y]) => [(size / 2) * (1 + x / reach), (size / 2) * (1 - y / reach)]);
 }
 
+/** On which side of its mark each word has room between marks and words written before: "right", "left", or null. */
+export function written(places, widths, size, [from, to] = [-Infinity, Infinity]) {
+  const box = ([x, y], from, width) => ({ left: x + from, right: x + from + width, top: y - 0.75 * size, bottom: y });
+  const marks = places.map((place) => box(place, -size / 2, size)), gap = 0.7 * size;
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const shown = [];
+  return places.map((place, i) => {
+    const sides = { right: box(place, gap, widths[i]), left: box(place, -gap - widths[i], widths[i]) };
+    const others = [...marks.filter((_, k) => k !== i), ...shown];
+    const isFree = (word) => word.left >= from && word.right <= to && !others.some((other) => meet(word, other));
+    const side = ["right", "left"].find((name) => isFree(sides[name])) ?? null;
+    if (side) shown.push(sides[side]);
+    return side;
+  });
+}
+
 /** A moment in a sentence. */
 export function caption(film, index) {
   const moment = film.moments[index];
@@ -57,11 +74,12 @@ function render({ model, el }) {
   const chart = drawing("svg", { viewBox, role: "img", class: c("chart") });
   chart.setAttribute("aria-label", "Bits per byte over the training, early steps spread out");
   const group = (number) => c(`group-${number % MARKS.length}`);
-  const dots = words.map(({ word, number }) => drawing("g", { class: `${c("word")} ${group(number)}` }, [
-    drawing("text", { "text-anchor": "middle" }, [MARKS[number % MARKS.length]]),
-    drawing("text", { x: 8, y: -1 }, [word]),
+  const labels = words.map(({ word }) => drawing("text", {}, [word]));
+  const dots = words.map(({ word, number }, i) => drawing("g", { class: `${c("word")} ${group(number)}` }, [
+    drawing("title", {}, [word]),
+    drawing("text", { "text-anchor": "middle", class: c("mark") }, [MARKS[number % MARKS.length]]), labels[i],
   ])); // prettier-ignore
-  const square = `-20 -20 ${PLANE + 60} ${PLANE + 40}`;
+  const square = `-${MARGIN.left} -20 ${PLANE + MARGIN.left + MARGIN.right} ${PLANE + 40}`;
   const plane = drawing("svg", { viewBox: square, role: "img", class: c("plane") }, dots);
   const key = make("p", c("key"), {}, Object.keys(film.groups).map((name, i) =>
     make("span", group(i), { textContent: `${MARKS[i % MARKS.length]} ${name}` })));
@@ -112,7 +130,21 @@ function render({ model, el }) {
     placesOf(moment, reach, PLANE).forEach(([px, py], i) => {
       dots[i].style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`;
     });
+    writeWords();
     plane.setAttribute("aria-label", `Words on a plane after step ${moment.step}; like lies by like at the end`);
+  }
+
+  /** As many words as there is room for; the others have their marks, which say their names when pointed at. */
+  function writeWords() {
+    const places = placesOf(film.moments[model.get("moment")], reach, PLANE);
+    const size = parseFloat(getComputedStyle(labels[0]).fontSize);
+    const widths = labels.map((label) => label.getComputedTextLength());
+    const sides = written(places, widths, size, [-MARGIN.left, PLANE + MARGIN.right]);
+    labels.forEach((label, i) => {
+      label.setAttribute("visibility", sides[i] ? "visible" : "hidden");
+      label.setAttribute("dx", sides[i] === "left" ? "-0.7em" : "0.7em");
+      label.setAttribute("text-anchor", sides[i] === "left" ? "end" : "start");
+    });
   }
 
   function go(index) {
@@ -138,7 +170,9 @@ function render({ model, el }) {
   model.on("change:moment", show);
   drawChart();
   show();
-  return stop;
+  const resized = new ResizeObserver(writeWords); // words are wider, beside a drawing that is smaller
+  resized.observe(plane);
+  return () => (stop(), resized.disconnect());
 }
 
 export default { render };
