@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import torch
 
-from llm101 import cli_pretrain, cli_use, doctor
+from llm101 import cli_pretrain, doctor
 from llm101.cli import main
 from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import save_model
 from llm101.parameters import ParameterFile
 from llm101.tokenizer import Tokenizer
+from tests.command_lines import commands
 
 ROOT = Path(__file__).parents[1]
 TINY = {"vocab-size": 280, "context-length": 16, "d-model": 16, "n-layers": 1, "n-heads": 2, "n-kv-heads": 1}
@@ -448,23 +449,22 @@ def test_the_version_can_be_asked_for(capsys: Capture) -> None:
     assert capsys.readouterr().out == f"llm101 {version('llm101')}\n"
 
 
-NAMES = [name for name, *_ in (*cli_use.COMMANDS, *cli_pretrain.COMMANDS)]
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", commands())
 def test_every_command_has_help_and_json(capsys: Capture, name: str) -> None:
     with pytest.raises(SystemExit) as end:
-        main([name, "--help"])
+        main([*name.split(), "--help"])
     assert end.value.code == 0
     assert "--json" in capsys.readouterr().out
 
 
 def test_the_commands_are_those_of_the_book(capsys: Capture) -> None:
-    assert NAMES == ["read", "doctor", "models", "inspect", "tokens", "complete", "pretrain"]
+    names = ("read", "doctor", "models", "inspect", "tokens", "complete", "pretrain", "compress", "decompress")
+    names = (*names, "features", "estimate")
+    assert list(dict.fromkeys(name.split()[0] for name in commands())) == list(names)
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
-    assert all(f"\n    {name} " in out for name in NAMES)
+    assert all(f"\n    {name} " in out for name in names)
 
 
 # In a process of its own

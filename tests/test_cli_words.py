@@ -163,8 +163,8 @@ OPEN: dict[type, tuple[str, ...]] = {
     Text: ("", "two\nlines", "zero\0byte"),
     Name: ("missing/name", ".", "n" * 5000, "two\nlines", NOT_UTF8),
 }
-ENDLESS = {("features train", "steps"), ("pretrain", "steps"), ("pretrain", "minutes")}
-"""A reader may ask for a trillion steps or minutes."""
+ENDLESS = {("features train", "steps"), *(("pretrain", what) for what in ("steps", "minutes", "batch_tokens"))}
+"""A reader may ask for a trillion steps or minutes, or for as many tokens in a step."""
 
 
 @pytest.mark.usefixtures("one_thread")
