@@ -8,11 +8,12 @@ Reading order: load, LanguageModel, known_models.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
+import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ class LanguageModel:
         >>> lm = load("storyteller")
         >>> lm.complete("Once upon a time", max_tokens=3, temperature=0).text
         ', there was'
+
+    It can be copied and sent to other processes, steered or not; the copy has an engine of its own.
     """
 
     name: str
@@ -83,11 +86,25 @@ class LanguageModel:
     tokenizer: Tokenizer
     model: Transformer
     """The network, its parameters as float32."""
+    engine: InferenceEngine = field(init=False, repr=False, compare=False)
+    """What turns input tokens into completion tokens."""
 
-    @cached_property
-    def engine(self) -> InferenceEngine:
-        """What turns input tokens into completion tokens."""
-        return InferenceEngine(self.model, self.tokenizer)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "engine", InferenceEngine(self.model, self.tokenizer))
+
+    def __copy__(self) -> LanguageModel:
+        return LanguageModel(self.name, self.path, self.parameters, self.tokenizer, self.model)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LanguageModel:
+        return LanguageModel(self.name, self.path, self.parameters, self.tokenizer, copy.deepcopy(self.model, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is sent to another process: with its own numbers.
+
+        Left to itself torch would share them, and for that move them to another place in memory, from under a text
+        that another thread is writing just then.
+        """
+        return _received, (self.name, self.path, self.parameters, self.tokenizer, pickle.dumps(self.model))
 
     def complete(self, prompt: str | Sequence[int], **settings: Any) -> Completion:
         """Continue a text; see InferenceEngine.complete."""
@@ -99,6 +116,10 @@ class LanguageModel:
 
     def __repr__(self) -> str:
         return f"LanguageModel({self.name!r}, {self.parameters.n_parameters:,} parameters, {self.parameters.path.name})"
+
+
+def _received(name: str, path: Path, parameters: ParameterFile, tokenizer: Tokenizer, model: bytes) -> LanguageModel:
+    return LanguageModel(name, path, parameters, tokenizer, pickle.loads(model))  # part of a pickle being read already
 
 
 def load(name_or_path: str | os.PathLike[str], *, steering: str | os.PathLike[str] | None = None) -> LanguageModel:

@@ -75,6 +75,14 @@ class ParameterFile:
         self.tensors: Mapping[str, TensorEntry] = MappingProxyType({entry.name: entry for entry in entries})
         self.metadata: Mapping[str, str] = MappingProxyType(metadata)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of, in this process or another: the file is not read, and still has to be the same."""
+        return self.__dict__ | {"tensors": dict(self.tensors), "metadata": dict(self.metadata)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        views = {name: MappingProxyType(state[name]) for name in ("tensors", "metadata")}
+        self.__dict__.update(state | views)
+
     def __repr__(self) -> str:
         count = f"{len(self.tensors)} tensor{'s' * (len(self.tensors) != 1)}"
         size = f"{self.n_parameters:,} parameters in {count}, {self.dtype}, {self.n_bytes:,} bytes"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import tiktoken
 
@@ -228,6 +229,9 @@ class Tokenizer:
         from llm101.ranks import published_tokenizer
 
         return published_tokenizer(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.ranks, self.special_tokens, self.pattern)
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"

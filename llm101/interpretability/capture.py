@@ -22,6 +22,7 @@ import copy
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -108,11 +109,17 @@ def hooks(model: Transformer, functions: Mapping[str, Hook]) -> Iterator[None]:
 def hang(model: Transformer, functions: Mapping[str, Hook]) -> list[RemovableHandle]:
     """Like hooks, but for good, or until each handle's `remove` is called."""
     points = [(capture_point(model, name), function) for name, function in functions.items()]
-    return [point.register_forward_hook(_hook(function)) for point, function in points]
+    return [point.register_forward_hook(_Hung(function)) for point, function in points]
 
 
-def _hook(function: Hook) -> Callable[[object, object, Tensor], Tensor | None]:
-    return lambda _module, _inputs, output: function(output)
+@dataclass(frozen=True)
+class _Hung:
+    """A Hook as torch calls it; an object, because that can be sent to another process."""
+
+    function: Hook
+
+    def __call__(self, _module: object, _inputs: object, output: Tensor) -> Tensor | None:
+        return self.function(output)
 
 
 def twin(model: Transformer) -> Transformer:
