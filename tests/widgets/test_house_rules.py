@@ -87,3 +87,9 @@ def test_jupyterlab_leaves_the_arrow_keys_to_sliders_and_lists(widget: str) -> N
     javascript = str(WIDGETS[widget]._esm)
     if 'type: "range"' in javascript or 'make("select"' in javascript:
         assert "dataset.lmSuppressShortcuts" in javascript
+
+
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_the_signs_on_buttons_are_ones_that_fonts_have(widget: str) -> None:
+    missing = re.findall("[\u23e9-\u23fa]", str(WIDGETS[widget]._esm))  # a player's buttons: boxes on a plain Debian
+    assert missing == []
