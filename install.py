@@ -15,7 +15,6 @@ import queue
 import shutil
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 import urllib.request
@@ -140,19 +139,12 @@ class Environment:
         self._install("torch")
 
     def _install(self, *what: str) -> None:
-        pip = [
-            str(self.python),
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--constraint",
-            "constraints.txt",
-        ]
-        # Where the book opens anyway, a network that is not there is not worth waiting for. pip runs itself once
-        # more, to build llm101, and hands down what the environment says, but no options.
-        retries = {"PIP_RETRIES": "1"} if self.can_open_the_book() else {}
-        if run_and_tell([*pip, *what], os.environ | retries) != 0:
+        # As environment variables, because pip hands those down to the pip that builds llm101, and no options.
+        settings = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off"}
+        if self.can_open_the_book():  # then a network that is not there is not worth waiting for
+            settings["PIP_RETRIES"] = "1"
+        pip = [str(self.python), "-m", "pip", "install", "--constraint", "constraints.txt", *what]
+        if run_and_tell(pip, os.environ | settings) != 0:
             raise InstallError(f"pip could not install {what[-1]}; it says why above. Then run make again.")
 
 
@@ -180,7 +172,8 @@ def run_and_tell(command: list[str], environment: Mapping[str, str], patience_se
                 continue
             if line is None:
                 return program.wait()
-            doing = textwrap.shorten(line, 100, placeholder=" …") or doing
+            if line.strip() and "uninstall" not in line:  # pip's last words before it copies a thousand files
+                doing = line.strip() if len(line) < 100 else f"{line.strip()[:99]}…"
 
 
 def _put_lines(output: IO[str], lines: queue.Queue[str | None]) -> None:
