@@ -2,7 +2,8 @@
 
 It knows four families of the same architecture: Llama, Mistral, Qwen2 and Qwen3. A config that asks for anything
 that model.py does not compute is refused by name, because a model run with the wrong arithmetic does not fail:
-it babbles. Keys that change nothing about the computation are on an allow-list; any other key is refused too.
+it babbles. Keys that change nothing about the computation are on an allow-list. Configs gain keys every month: one
+that nobody here knows is refused if its name and value speak of arithmetic, else read over, with a word about it.
 
 Reading order: config_from_hugging_face, config_to_hugging_face, then the tables between them.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from llm101.model import ModelConfig
+from llm101.notice import notice
 from llm101.strict_json import shown
 
 
@@ -50,6 +52,11 @@ ONLY_VALUES: dict[str, tuple[Any, ...]] = {
     "pruned_heads": ({},),
     "quantization_config": (),
     "cross_attention_hidden_size": (),
+    "attention_multiplier": (),
+    "query_pre_attn_scalar": (),
+    "scale_attn_weights": (True,),
+    "is_causal": (True,),
+    "use_rope": (True,),
 }
 """Keys that choose the arithmetic, and the values that model.py computes. null is as good as left out."""
 
@@ -64,11 +71,24 @@ HARMLESS_KEYS = frozenset(
     return_dict_in_generate torchscript use_bfloat16 tf_legacy_loss
     bad_words_ids begin_suppress_tokens suppress_tokens forced_bos_token_id forced_eos_token_id
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty diversity_penalty early_stopping
+    original_max_position_embeddings
     max_length min_length no_repeat_ngram_size encoder_no_repeat_ngram_size exponential_decay_length_penalty
     num_beams num_beam_groups num_return_sequences remove_invalid_values
     """.split()  # noqa: SIM905 - one name per line would hide the rest of the module
 )
 """Keys about training, generating, other software or bookkeeping: the logits are the same whatever they say."""
+
+ARITHMETIC_WORDS = tuple(
+    """
+    rope rotary attn attention softcap multiplier scale scaling norm expert moe router bias window mask chunk
+    act_fn activation quant compress lora adapter alibi position embedding residual logit head mlp ffn sink
+    layer_types clip parallel conv ssm mamba auto_map
+    """.split()  # noqa: SIM905
+)
+"""Parts of names that speak of what a model computes: Granite's multipliers, Gemma's soft caps, others' experts."""
+
+FACTOR_WORDS = ("multiplier", "scale", "scaling", "factor")
+"""Parts of names of numbers that are multiplied with: 1 changes nothing. Of other numbers that is 0."""
 
 KEYS_READ = frozenset(
     """
@@ -192,11 +212,34 @@ def refuse_other_arithmetic(values: dict[str, Any], family: str) -> None:
             raise ModelFolderError(f"config.json asks for {key} {shown(values[key])}; llm101 {computed}")
     known = HARMLESS_KEYS | KEYS_READ | WINDOW_KEYS[family] | ONLY_VALUES.keys()
     unknown = [key for key in values if key not in known]
+    for key in unknown:
+        if may_change_arithmetic(key, values[key]):
+            raise ModelFolderError(
+                f"config.json has the unknown key {shown(key)}, which could change what a {family} model computes; "
+                "remove it if you know that it does not"
+            )
     if unknown:
-        raise ModelFolderError(
-            f"config.json has the unknown key {shown(unknown[0])}, which could change what a {family} model computes; "
-            "remove it if you know that it does not"
-        )
+        named = ", ".join(map(shown, unknown[:5])) + ", ..." * (len(unknown) > 5)
+        notice(f"config.json has keys that llm101 does not know, and takes for bookkeeping: {named}")
+
+
+def may_change_arithmetic(key: str, value: Any) -> bool:
+    """Whether an unknown key speaks of arithmetic, and its value asks for some.
+
+    Example:
+        >>> may_change_arithmetic("residual_multiplier", 0.22), may_change_arithmetic("residual_multiplier", 1.0)
+        (True, False)
+        >>> may_change_arithmetic("training", {"date": "2026"}), may_change_arithmetic("extra", {"num_experts": 8})
+        (False, True)
+    """
+    if isinstance(value, dict):
+        return any(may_change_arithmetic(f"{key}.{inner}", inner_value) for inner, inner_value in value.items())
+    if not value or value == ["full_attention"] * len(value if isinstance(value, list) else ()):
+        return False  # null, false, 0, empty, or what every layer does anyway
+    name = key.lower()
+    if name.startswith("_") or "drop" in name or not any(word in name for word in ARITHMETIC_WORDS):
+        return False
+    return not (value == 1 and value is not True and any(word in name for word in FACTOR_WORDS))
 
 
 def _rope_theta(values: dict[str, Any]) -> float:

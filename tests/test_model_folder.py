@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from llm101.hugging_face_config import config_from_hugging_face, config_to_hugging_face
 from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import ModelFolderError, find_parameters, fingerprint, load_transformer, save_model
+from llm101.notice import Notice
 from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
 from llm101.tokenizer import Tokenizer
 
@@ -437,6 +439,58 @@ def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any
 def test_windows_in_some_layers_only_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFolderError, match=message):
         config_from_hugging_face(QWEN2 | changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("embedding_multiplier", 12.0), ("residual_multiplier", 0.22), ("attention_multiplier", 1.0)),
+        *(("logits_scaling", 8.0), ("logit_scale", 0.0625), ("final_logit_softcapping", 30.0)),
+        *(("attn_logit_softcapping", 50.0), ("query_pre_attn_scalar", 256), ("num_local_experts", 8)),
+        *(("num_experts", 128), ("moe_intermediate_size", 768), ("no_rope_layers", [1, 1, 1, 0])),
+        *(("rope_local_base_freq", 10_000.0), ("rotary_pct", 0.25), ("use_qk_norm", True), ("attention_sinks", True)),
+        *(("attention_chunk_size", 8192), ("clip_qkv", 8.0), ("use_bidirectional_attention", True)),
+        *(
+            ("layer_types", ["full_attention", "linear_attention"]),
+            ("kv_lora_rank", 512),
+            ("hidden_activation", "gelu"),
+        ),
+        *(("auto_map", {"AutoModel": "code.py"}), ("text_config", {"attn": {"logit_cap": 30}}), ("use_rope", False)),
+        *(("adapters", ["a"]), ("new_thing", {"experts": 8}), ("compression_config", {"bits": 4})),
+    ],
+)
+def test_a_key_that_speaks_of_other_arithmetic_is_refused_by_name(key: str, value: Any) -> None:
+    with pytest.raises(ModelFolderError, match=f"'?{key}'?") as caught:
+        config_from_hugging_face(HF | {key: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("embedding_multiplier", 1.0), ("residual_multiplier", 1), ("logits_scaling", 1.0), ("num_experts", 0)),
+        *(("attn_logit_softcapping", 0.0), ("no_rope_layers", []), ("use_qk_norm", False), ("clip_qkv", 0)),
+        *(("layer_types", ["full_attention"] * 2), ("resid_pdrop", 0.1), ("_attn_implementation_internal", "sdpa")),
+        *(
+            ("training_date", "2026-11"),
+            ("quality", 0.9),
+            ("release_notes", {"author": {"name": "x"}}),
+            ("tags", ["a"]),
+        ),
+    ],
+)
+def test_another_key_is_named_once_and_read_over(key: str, value: Any) -> None:
+    config = HF | {key: value}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default", Notice)
+        assert config_from_hugging_face(config) == config_from_hugging_face(HF)
+        config_from_hugging_face(config)
+    line = f"config.json has keys that llm101 does not know, and takes for bookkeeping: '{key}'"
+    assert [str(one.message) for one in said] == [line]
+
+
+def test_a_key_that_says_nothing_is_not_mentioned() -> None:
+    assert config_from_hugging_face(HF | {"brand_new": None}) == config_from_hugging_face(HF)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, 1e300, float("inf"), True, "1e-5"])
