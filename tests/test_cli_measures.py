@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from llm101.model import ModelConfig, Transformer
 from llm101.model_folder import save_model
 from llm101.tokenizer import Tokenizer
 
+HERE = {"PYTHONPATH": str(Path(__file__).parents[1])}
 Capture = pytest.CaptureFixture[str]
 TEXT = b"once upon a time\n<|endoftext|>\nupon a \xff time" * 5
 
@@ -48,10 +52,12 @@ def refusal_of(capsys: Capture, *arguments: str) -> str:
 def test_compress_and_decompress(capsys: Capture, model: str, file: Path, tmp_path: Path) -> None:
     packed, back = tmp_path / "packed", tmp_path / "back"
     found = json_of(capsys, "compress", str(file), "-o", str(packed), "--model", model)
-    assert found.keys() == {"n_bytes_in", "n_bytes_out", "bits_per_byte", "seconds", "model"}
+    assert found.keys() == {
+        "n_bytes_in", "n_bytes_out", "bits_per_byte", "seconds", "model", "method", "bytes_by_method",
+    }  # fmt: skip
     assert (found["n_bytes_in"], found["n_bytes_out"]) == (len(TEXT), packed.stat().st_size)
     assert found["bits_per_byte"] == 8 * packed.stat().st_size / len(TEXT)
-    assert found["model"] == "little"
+    assert (found["model"], found["method"], found["bytes_by_method"]) == ("little", "lzma", {"lzma": len(TEXT)})
     returned = json_of(capsys, "decompress", str(packed), "-o", str(back), "--model", model)
     assert (returned["n_bytes_in"], returned["n_bytes_out"]) == (found["n_bytes_out"], found["n_bytes_in"])
     assert returned["bits_per_byte"] == found["bits_per_byte"]
@@ -77,13 +83,60 @@ def test_what_cannot_be_unpacked_leaves_everything_as_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "packed", "text"]
 
 
-def test_progress_says_how_long_it_will_take(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0, 1, 4, 5, 8])
-    monkeypatch.setattr(cli_compress.time, "monotonic", lambda: next(times))
+def test_the_way_to_store_can_be_chosen(capsys: Capture, model: str, file: Path, tmp_path: Path) -> None:
+    packed, back = tmp_path / "packed", tmp_path / "back"
+    for method, words in (("model", "by the model"), ("lzma", "by lzma"), ("plain", "as they are")):
+        chosen = ["compress", str(file), "-o", str(packed), "--model", model, "--method", method]
+        assert json_of(capsys, *chosen)["method"] == method
+        assert main(chosen) == 0
+        assert f" bits per byte ({len(TEXT)} {words}), " in capsys.readouterr().out
+        assert json_of(capsys, "decompress", str(packed), "-o", str(back), "--model", model)["method"] == method
+        assert back.read_bytes() == TEXT
+
+
+def test_nothing_has_no_bits_per_byte(capsys: Capture, model: str, tmp_path: Path) -> None:
+    empty, packed, back = (tmp_path / name for name in ("empty", "packed", "back"))
+    empty.write_bytes(b"")
+    for arguments in (("compress", str(empty), "-o", str(packed)), ("decompress", str(packed), "-o", str(back))):
+        found = json_of(capsys, *arguments, "--model", model)
+        assert (found["bits_per_byte"], found["bytes_by_method"]) == (None, {})
+        assert main([*arguments, "--model", model]) == 0
+        assert "bits per byte" not in capsys.readouterr().out
+    assert back.read_bytes() == b""
+
+
+def test_a_dash_means_standard_input_and_output(model: str, tmp_path: Path) -> None:
+    def run(*arguments: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "llm101", *arguments, "--model", model]
+        environment = os.environ | HERE
+        return subprocess.run(command, input=given, capture_output=True, check=False, cwd=tmp_path, env=environment)
+
+    packed = run("compress", "-", "-o", "-", given=TEXT)
+    assert packed.stderr.startswith(b"-: ")
+    back = run("decompress", "-", "-o", "-", given=packed.stdout)
+    assert (back.returncode, back.stdout) == (0, TEXT)
+    refused = run("decompress", "-", "-o", "-", given=TEXT)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert refused.stderr == b"llm101: what was sent: not a file made by compress\n"
+    both = run("compress", "-", "-o", "-", "--json", given=TEXT)
+    assert (both.returncode, both.stdout) == (1, b"")
+    assert both.stderr == b"llm101: both -o - and --json want standard output: give a file to one of them\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_tells_the_time_left_at_the_speed_of_late(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start of 100 s, then 1,000 bytes a second: the start is not counted."""
+    now = 0.0
+    monkeypatch.setattr(cli_compress.time, "monotonic", lambda: now)
     show = cli_compress._progress()
-    for done in (10, 1000, 1250, 2000):
-        show(done, 3000)
-    assert capsys.readouterr().err == "1,000 of 3,000 bytes, 8 s left\n2,000 of 3,000 bytes, 4 s left\n"
+    for now, done in ((2, 0), (50, 0), (100, 1000), (101, 2000), (104, 5000), (107, 8000), (108, 9000), (111, 10_000)):
+        show(done, 10_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "looking for the best way to store 10,000 bytes",
+        "1,000 of 10,000 bytes",
+        "5,000 of 10,000 bytes, 5 s left",
+        "9,000 of 10,000 bytes, 1 s left",
+    ]
 
 
 def test_estimate(capsys: Capture, model: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from llm101.compression import arithmetic, compress
-from llm101.compression.container import Container
+from llm101.compression.container import BY_MODEL, Container
 from llm101.compression.forward import ExactModel
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer, rotary_table
@@ -126,7 +126,7 @@ sys.modules |= {name: None for name in sys.argv[2:]}
 from llm101.compression import compress, forward
 from llm101 import load
 assert (forward.exact is forward.arithmetic) == ("numba" in sys.argv)
-sys.stdout.buffer.write(compress(sys.stdin.buffer.read(), load(sys.argv[1])))
+sys.stdout.buffer.write(compress(sys.stdin.buffer.read(), load(sys.argv[1]), method="model"))
 """
 
 
@@ -139,7 +139,7 @@ def compressed_elsewhere(data: bytes, lm: LanguageModel, *missing: str, **enviro
 
 def test_without_numba_a_file_comes_out_the_same(tiny: LanguageModel) -> None:
     data = b"Once upon a time there was a \xff cat" * 4
-    assert compressed_elsewhere(data, tiny, "numba") == compress(data, tiny)
+    assert compressed_elsewhere(data, tiny, "numba") == compress(data, tiny, method="model")
 
 
 @pytest.mark.slow
@@ -149,5 +149,5 @@ def test_on_an_older_processor_a_file_comes_out_the_same(tmp_path: Path) -> None
     data = b"Once upon a time, there was a little girl named Lily. She loved to play outside.\n<|endoftext|>\n" * 3
     plainest = {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
     found = compressed_elsewhere(data, lm, **plainest)
-    assert Container.from_bytes(found).parts
-    assert found == compress(data, lm)
+    assert Container.from_bytes(found).n_bytes(BY_MODEL) == len(data)
+    assert found == compress(data, lm, method="model")
