@@ -176,6 +176,50 @@ def test_it_runs_until_the_text_is_over_or_the_reader_stops_it(notebook: Noteboo
     expect(page.get_by_role("button", name="Run ▶▶")).to_be_disabled()
 
 
+# Where everything stands that a reader may be about to click.
+PLACES = """() => {
+  const root = document.querySelector(".llm101-stepper-root").getBoundingClientRect();
+  const nodes = document.querySelectorAll(".llm101-stepper-controls button, .llm101-stepper-choice");
+  return [...nodes].map((node) => node.getBoundingClientRect()).map(({ x, y }) => [x - root.x, y - root.y]);
+}"""
+
+
+@pytest.mark.parametrize("width", [900, 430])
+def test_nothing_slides_away_from_the_mouse_while_the_text_grows(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1100})
+    namespace: dict[str, Any] = {}
+    exec(ENGINE, namespace)
+    stepper = InferenceStepper(namespace["Counter"](), prompt="Once")
+    stepper.follow([2, 3, 4, *range(6, 27)])
+    stepper.selected = 0
+    show_without_kernel(page, stepper)
+    before = page.evaluate(PLACES)
+    item = page.locator(".llm101-stepper-item[aria-selected=true]")
+    item.press("ArrowRight")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(PLACES) == before
+    assert len(texts(page, "made .llm101-stepper-text")) > 12
+    last = page.locator(".llm101-stepper-here")
+    assert last.evaluate("(last) => last.offsetTop > last.parentElement.firstChild.offsetTop"), "in another line by now"
+    assert last.evaluate(
+        "(last) => last.getBoundingClientRect().bottom <= last.parentElement.getBoundingClientRect().bottom"
+    )
+
+
+def test_on_a_narrow_page_the_whole_beginning_can_be_read(page: Page) -> None:
+    page.set_viewport_size({"width": 430, "height": 1100})
+    namespace: dict[str, Any] = {}
+    exec(ENGINE, namespace)
+    begun = "Once upon a time, a little robot found a red ball in the garden behind the house"
+    show_without_kernel(page, InferenceStepper(namespace["Counter"](), prompt=begun))
+    prompt = page.get_by_label("Beginning")
+    expect(prompt).to_have_value(begun)
+    assert prompt.evaluate(
+        "(node) => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight + 1"
+    )
+
+
 def test_a_new_prompt_begins_a_new_tree_and_a_refused_one_is_explained(notebook: NotebookPage) -> None:
     page = notebook.page
     bar(page, "t2").click()

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from llm101_widgets import CompletionConsole, ParameterMicroscope, SystemMap
+from tests.browser.book_widgets import BOOK_WIDGETS
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, NotebookPage
 from tests.browser.widget_page import (
@@ -190,3 +191,28 @@ def test_without_a_kernel_the_last_completion_is_still_there_and_a_new_one_waits
     page.get_by_role("button", name="Continue").click()
     expect(page.locator(".llm101-console-error")).to_contain_text("The kernel does not answer")
     assert not was_hacked(page)
+
+
+NUMBERS = {
+    "completion_console": ("Most tokens", "Seed"),
+    "steering_console": ("Number", "Most tokens", "Temperature", "Seed"),
+}
+"""The number fields of each widget, by their labels."""
+
+
+@pytest.mark.parametrize(
+    ("widget", "label"), [(widget, label) for widget, labels in NUMBERS.items() for label in labels]
+)
+def test_a_number_field_that_is_left_shows_the_number_that_is_used(page: Page, widget: str, label: str) -> None:
+    show_without_kernel(page, BOOK_WIDGETS[widget]())
+    field = page.get_by_role("spinbutton", name=label)
+    before = field.input_value()
+    field.fill("")
+    field.blur()
+    expect(field).to_have_value(before)
+    field.fill("99999999999")
+    field.blur()
+    expect(field).to_have_value(field.get_attribute("max") or "")
+    field.fill("-5")
+    field.press("Tab")
+    expect(field).to_have_value(field.get_attribute("min") or "")
