@@ -126,10 +126,11 @@ def test_a_dash_means_standard_input_and_output(model: str, tmp_path: Path) -> N
 
 def test_progress_tells_the_time_left_at_the_speed_of_late(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start of 100 s, then 1,000 bytes a second: the start is not counted."""
-    now = 0.0
-    monkeypatch.setattr(cli_compress.time, "monotonic", lambda: now)
+    clock = {"now": 0.0}
+    monkeypatch.setattr(cli_compress.time, "monotonic", lambda: clock["now"])
     show = cli_compress._progress()
-    for now, done in ((2, 0), (50, 0), (100, 1000), (101, 2000), (104, 5000), (107, 8000), (108, 9000), (111, 10_000)):
+    steps = {2: 0, 50: 0, 100: 1000, 101: 2000, 104: 5000, 107: 8000, 108: 9000, 111: 10_000}
+    for clock["now"], done in steps.items():
         show(done, 10_000)
     assert capsys.readouterr().err.splitlines() == [
         "looking for the best way to store 10,000 bytes",
