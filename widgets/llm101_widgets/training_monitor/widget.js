@@ -76,7 +76,7 @@ function render({ model, el }) {
   const bar = make("progress", c("bar"), { max: 1, value: 0, ariaLabel: "Share of the steps done" });
   const numbers = make("dl", c("numbers"));
   const curves = drawing("g");
-  const viewBox = `-64 -28 ${WIDTH + 84} ${HEIGHT + 64}`;
+  const viewBox = `-64 -36 ${WIDTH + 84} ${HEIGHT + 72}`;
   const chart = drawing("svg", { viewBox, role: "img", class: c("chart") }, [curves]);
   const key = make("p", c("key"), {}, [
     make("span", c("key-train")), "the batches it learns from",
@@ -140,7 +140,7 @@ function render({ model, el }) {
     curves.replaceChildren(
       ...lines,
       drawing("text", { x: WIDTH, y: HEIGHT + 26, "text-anchor": "end" }, [`${count(steps)} steps`]),
-      drawing("text", { x: 6, y: 4 }, ["bits per byte"]),
+      drawing("text", { x: 6, y: -8 }, ["bits per byte"]),
       drawing("polyline", { points: polyline(train, frame), class: c("train") }),
       drawing("polyline", { points: polyline(valid, frame), class: c("valid") }), ...dots,
     ); // prettier-ignore
