@@ -78,7 +78,9 @@ def test_with_closed_streams_every_command_does_its_work_and_says_nothing_odd(
         assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
 
 
-@pytest.mark.parametrize("words", ["tokens -", "complete -", "features look -", "features steer -"])
+@pytest.mark.parametrize(
+    "words", ["tokens -", "complete -", "features look -", "features steer -", "compress - -o out"]
+)
 def test_a_closed_standard_input_is_one_line(here: Path, words: str) -> None:
     done = shell(here, AS_TYPED, *words.split(), more="<&-")
     assert done.returncode == 1
