@@ -84,4 +84,5 @@ class Recipe:
         """
         if self.snapshots < 2:
             return frozenset([self.steps] * self.snapshots)
-        return frozenset(round(self.steps * (i / (self.snapshots - 1)) ** 2) for i in range(self.snapshots))
+        n = min(self.snapshots, 4 * self.steps + 1)  # so many are every step there is
+        return frozenset(round(self.steps * (i / (n - 1)) ** 2) for i in range(n))
