@@ -5,16 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import ROOT, OpenNotebook
-from tests.browser.lab import Witness
+from tests.browser.lab import NotebookPage, Witness
 
 pytestmark = pytest.mark.browser
 
 TRAINS = ("04_training.ipynb", "05_introspection.ipynb")
-"""They train a model, which takes a minute: `make test-slow`."""
-CHAPTERS = [
-    pytest.param(path.name, marks=pytest.mark.slow if path.name in TRAINS else ())
-    for path in sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
-]
+"""They train a model, which takes minutes: test_walk.py looks at them."""
+CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb") if path.name not in TRAINS)
 WIDGET, MERMAID = "application/vnd.jupyter.widget-view+json", "text/vnd.mermaid"
 
 
@@ -24,8 +21,11 @@ def test_everything_in_the_chapter_is_drawn_and_nothing_is_fetched(
 ) -> None:
     notebook = open_notebook(chapter)
     notebook.run_all()
-    assert notebook.errors() == []
+    see_that_everything_is_drawn(notebook, witness)
 
+
+def see_that_everything_is_drawn(notebook: NotebookPage, witness: Witness) -> None:
+    assert notebook.errors() == []
     for index, outputs in enumerate(notebook.outputs()):
         shown = {kind for output in outputs for kind in output.get("data", {})}
         cell = notebook.page.locator(".jp-Notebook .jp-Cell").nth(index)

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Locator
 
 from tests.browser.conftest import ROOT, SMALL_LAPTOP, OpenNotebook
-from tests.browser.lab import NotebookPage
+from tests.browser.lab import NotebookPage, Witness
 from tests.browser.layout import LAYOUT_FAULTS
+from tests.browser.test_every_chapter import see_that_everything_is_drawn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -25,11 +26,11 @@ SETTLED_MS = 400  # after the window or the theme has changed
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_in_every_widget_of_the_chapter_nothing_is_covered_cut_off_or_too_wide(
-    chapter: str, open_notebook: OpenNotebook
+    chapter: str, open_notebook: OpenNotebook, witness: Witness
 ) -> None:
     notebook = open_notebook(chapter)
-    notebook.run_all(seconds=900)  # two chapters train
-    assert notebook.errors() == []
+    notebook.run_all(seconds=1200)  # two chapters train
+    see_that_everything_is_drawn(notebook, witness)
     cells = widget_cells(notebook)
     found = []
     for width in (SMALL_LAPTOP["width"], NARROW):
