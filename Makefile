@@ -77,7 +77,7 @@ test-widgets:
 	else set -x; node --test $$tests; fi
 
 test-browser: $(BIN)/.test
-	$(BIN)/python -m pytest -m "browser and not slow" tests/browser -rs
+	$(BIN)/python -m pytest -m "browser and not slow" tests/browser -rs --durations=10
 
 test-slow: $(BIN)/.test
 	$(BIN)/python -m pytest -m slow --durations=10 -rs $(SLOW_ARGS)

@@ -182,7 +182,7 @@ def test_the_installed_wheel_works_without_a_checkout(wheel: Path, tmp_path: Pat
     book = llm101("read", "--copy-only")
     assert Path(book["folder"]) == tmp_path / "llm101-book"
     assert book["chapters"] == sorted(path.name for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
-    (storyteller,) = (model for model in llm101("models") if model["name"] == "storyteller")
+    (storyteller,) = (model for model in llm101("models")["models"] if model["name"] == "storyteller")
     assert storyteller["installed"]
     completion = llm101("complete", "Once upon a time", "--max-tokens", "5", "--temperature", "0")
     assert len(completion["completion_ids"]) == 5

@@ -48,6 +48,7 @@ def faults(page: Page, set_width: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOOK_WIDGETS)
 def test_on_a_bare_page_nothing_is_cut_off_or_covered_in_any_letters(page: Page, name: str) -> None:
     show_without_kernel(page, BOOK_WIDGETS[name]())
