@@ -105,6 +105,7 @@ def test_nothing_has_no_bits_per_byte(capsys: Capture, model: str, tmp_path: Pat
     assert back.read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_a_dash_means_standard_input_and_output(model: str, tmp_path: Path) -> None:
     def run(*arguments: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "llm101", *arguments, "--model", model]

@@ -14,7 +14,7 @@ import pytest
 from tests.command_lines import COMMAND_LINES, make_world
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")]
 
 RUN_ALL = """
 import json, sys
