@@ -194,17 +194,23 @@ def test_whatever_is_given_is_done_or_refused_in_one_line(
 # Targets that are no good
 
 
+def see_that_a_target_is_refused(
+    capsys: Capture, here: Path, line: str, action: argparse.Action, make: Callable[[Path], str]
+) -> None:
+    (here / "targets").mkdir()
+    target = make(here / "targets")
+    before = everything_in(here)
+    refusal_of(capsys, changed(line, action, target))
+    assert everything_in(here) == before
+
+
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("make", kinds.IMPOSSIBLE)
 @pytest.mark.parametrize(("name", "action"), named(of_type(OutputFile)))
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     capsys: Capture, here: Path, name: str, action: argparse.Action, make: Callable[[Path], str]
 ) -> None:
-    (here / "targets").mkdir()
-    target = make(here / "targets")
-    before = everything_in(here)
-    refusal_of(capsys, changed(COMMAND_LINES[name], action, target))
-    assert everything_in(here) == before
+    see_that_a_target_is_refused(capsys, here, COMMAND_LINES[name], action, make)
 
 
 @pytest.mark.usefixtures("no_work")
@@ -213,11 +219,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
 def test_a_folder_that_cannot_be_made_is_refused_before_the_work(
     capsys: Capture, here: Path, name: str, action: argparse.Action, make: Callable[[Path], str]
 ) -> None:
-    (here / "targets").mkdir()
-    target = make(here / "targets")
-    before = everything_in(here)
-    refusal_of(capsys, changed(COMMAND_LINES[name], action, target))
-    assert everything_in(here) == before
+    see_that_a_target_is_refused(capsys, here, COMMAND_LINES[name], action, make)
 
 
 @pytest.mark.usefixtures("no_work")
