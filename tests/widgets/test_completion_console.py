@@ -57,6 +57,19 @@ def test_a_completion_goes_on_from_the_prompt_and_is_kept_in_the_widget() -> Non
     assert 0 <= console.report["first_s"] <= console.report["all_s"]
 
 
+def test_a_page_that_looks_at_any_moment_sees_no_prompt_with_another_ones_tokens() -> None:
+    console = CompletionConsole(Parrot())
+    console.run("Once")
+    seen: list[tuple[str, int, int]] = []
+    console.observe(lambda _: seen.append((console.completed, len(console.tokens), len(console.report))))
+    console.run("Then")
+    assert ("Then", 0, 0) in seen
+    assert all(n_tokens == len(WORDS) for _, n_tokens, n_facts in seen if n_facts)
+    assert [prompt for prompt, n_tokens, _ in seen if n_tokens][-1] == "Then"
+    first = [prompt for prompt, *_ in seen].index("Then")
+    assert seen[first] == ("Then", 0, 0)
+
+
 def test_the_model_gets_the_settings_that_the_reader_chose() -> None:
     parrot = Parrot()
     CompletionConsole(parrot, prompt="Hi", max_tokens=2, temperature=0, seed=7).run()

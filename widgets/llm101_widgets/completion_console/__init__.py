@@ -58,7 +58,8 @@ class CompletionConsole(anywidget.AnyWidget):
         try:
             self._stop.clear()
             self.prompt = self.prompt if prompt is None else prompt
-            self.completed, self.tokens, self.report, self.error, self.running = self.prompt, [], {}, "", True
+            self.report, self.tokens, self.error = {}, [], ""  # before the new prompt: the page sees each by itself
+            self.completed, self.running = self.prompt, True
             for token in self._lm.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
                 tokens.append([token.text, max(-99.0, token.logprob)])  # JSON has no infinity
                 times.append(perf_counter())
@@ -70,8 +71,9 @@ class CompletionConsole(anywidget.AnyWidget):
         except KeyboardInterrupt:
             end = "stopped"
         finally:
+            self.tokens = tokens  # before the report that counts them
             self.report = {"first_s": times[:2][-1] - times[0], "all_s": times[-1] - times[0], "end": end}
-            self.tokens, self.running = tokens, False
+            self.running = False
             self._busy.release()
         return "".join(text for text, _ in tokens)
 
