@@ -54,15 +54,14 @@ class CompletionConsole(anywidget.AnyWidget):
         """Complete, and return the completion. Jupyter's own stop button ends it early, and cleanly."""
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("this console is completing already: wait for it, or stop it")
-        tokens, times, shown, end = [], [perf_counter()], 0.0, None
+        tokens, times, shown, end, start = [], [0.0], -1.0, None, perf_counter()
         try:
             self._stop.clear()
-            self.prompt = self.prompt if prompt is None else prompt
-            self.report, self.tokens, self.error = {}, [], ""  # before the new prompt: the page sees each by itself
-            self.completed, self.running = self.prompt, True
+            self.prompt = self.prompt if prompt is None else prompt  # then in order: no new prompt with old tokens
+            self.report, self.tokens, self.error, self.completed, self.running = {}, [], "", self.prompt, True
             for token in self._lm.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
                 tokens.append([token.text, max(-99.0, token.logprob)])  # JSON has no infinity
-                times.append(perf_counter())
+                times.append(perf_counter() - start)
                 if times[-1] - shown > 0.04:  # seconds: as often as an eye can follow
                     self.tokens, shown = list(tokens), times[-1]
                 end = getattr(token, "stop_reason", None)
@@ -71,9 +70,8 @@ class CompletionConsole(anywidget.AnyWidget):
         except KeyboardInterrupt:
             end = "stopped"
         finally:
-            self.tokens = tokens  # before the report that counts them
-            self.report = {"first_s": times[:2][-1] - times[0], "all_s": times[-1] - times[0], "end": end}
-            self.running = False
+            report = {"first_s": times[:2][-1], "all_s": times[-1], "end": end}
+            self.tokens, self.report, self.running = tokens, report, False
             self._busy.release()
         return "".join(text for text, _ in tokens)
 
