@@ -150,6 +150,17 @@ def launch(playwright: Playwright, chromium: str) -> Browser:
     return playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
 
 
+CLOSE_ALL = """async () => {
+  const { shell } = window.jupyterapp;
+  for (const widget of [...shell.widgets("main")]) {
+    await widget.context?.sessionContext?.shutdown();
+    if (widget.context) widget.context.model.dirty = false;
+    widget.close();
+  }
+  shell.expandLeft();
+}"""
+
+
 class NotebookPage:
     """One notebook, open in JupyterLab.
 
@@ -173,6 +184,18 @@ class NotebookPage:
         self.page.goto(lab.address(name))
         self.wait_for_kernel()
 
+    def open_beside_nothing(self, name: str) -> None:
+        """Open it in this JupyterLab, whose other notebooks are closed; what was asked for before is forgotten."""
+        self.requests.clear()
+        self.console_errors.clear()
+        self._do("docmanager:open", {"path": name, "factory": "Notebook"})
+        self.wait_for_kernel()
+
+    def _do(self, command: str, settings: dict[str, Any]) -> None:
+        """A command of JupyterLab's. What it returns stays in the page: to write it down for Python takes seconds."""
+        call = "async ([command, settings]) => { await window.jupyterapp.commands.execute(command, settings); }"
+        self.page.evaluate(call, [command, settings])
+
     @property
     def foreign_requests(self) -> list[str]:
         """What this page asked of any other machine. blob: and data: never leave the page."""
@@ -194,7 +217,7 @@ class NotebookPage:
         """Run every cell, and wait for the last one to end."""
         self.page.evaluate(
             """ms => Promise.race([
-                window.jupyterapp.commands.execute('notebook:run-all-cells'),
+                window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => {}),
                 new Promise((_, reject) => setTimeout(() => reject(Error(`still running after ${ms} ms`)), ms)),
             ])""",
             1000 * seconds,
@@ -218,11 +241,17 @@ class NotebookPage:
 
     def use_theme(self, name: str) -> None:
         """'JupyterLab Light' or 'JupyterLab Dark'."""
-        self.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+        self._do("apputils:change-theme", {"theme": name})
         dark = "true" if name.endswith("Light") else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light={dark}]", state="attached")
 
+    def close_all(self) -> None:
+        """Close every notebook unsaved, its kernel shut down; light, with the sidebar open, as it all began."""
+        self.page.evaluate(CLOSE_ALL)
+        if self.page.locator("body[data-jp-theme-light=false]").count():
+            self.use_theme("JupyterLab Light")
+
     def close(self) -> None:
-        """Shut the kernel down as well, so that its memory is free for the next notebook."""
-        self.page.evaluate("() => window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.shutdown()")
+        """Shut the kernels down as well, so that their memory is free for the next notebook."""
+        self.page.evaluate(f"() => window.jupyterapp && ({CLOSE_ALL})()")
         self.page.close()

@@ -21,7 +21,7 @@ PICTURES = Path(os.environ.get("LLM101_PICTURES", ROOT / "test-results"))
 def test_a_reader_types_a_beginning_and_sees_the_model_continue_it(
     open_notebook: OpenNotebook, witness: Witness
 ) -> None:
-    notebook = open_notebook("00_the_map.ipynb")
+    notebook = open_notebook("00_the_map.ipynb", anew=True)
     notebook.run_all()
     assert notebook.errors() == []
 

@@ -38,7 +38,7 @@ Shout()
 def test_what_a_reader_types_into_a_widget_reaches_the_kernel_and_comes_back(
     lab: Lab, open_notebook: OpenNotebook, witness: Witness
 ) -> None:
-    notebook = open_notebook(write_notebook(lab, "echo.ipynb", ECHO_WIDGET, "6 * 7"))
+    notebook = open_notebook(write_notebook(lab, "echo.ipynb", ECHO_WIDGET, "6 * 7"), anew=True)
     notebook.run_all()
     assert notebook.errors() == []
     assert notebook.outputs()[1][0]["data"]["text/plain"] == "42"

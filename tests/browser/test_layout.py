@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser.book_widgets import BOOK_WIDGETS
-from tests.browser.lab import Lab, NotebookPage
+from tests.browser.conftest import Desk
+from tests.browser.lab import Lab
 from tests.browser.layout import DOUBLE_THE_TEXT, FONTS, LAYOUT_FAULTS, use_font
 from tests.browser.widget_page import mount, show_without_kernel, write_notebook
 
@@ -23,15 +24,14 @@ OUTPUT = ".jp-OutputArea-output"
 
 
 @pytest.fixture(scope="module")
-def output(browser: Browser, lab: Lab) -> Iterator[Page]:
+def output(lab: Lab, desk: Desk) -> Iterator[Page]:
     """JupyterLab with a cell that has an output, into which anything can be put."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1100}, reduced_motion="reduce")
-    notebook = NotebookPage(page)
-    notebook.open(lab, write_notebook(lab, "layout.ipynb", "print('an output')"))
+    notebook = desk.open(write_notebook(lab, "layout.ipynb", "print('an output')"))
     notebook.run_all()
-    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-    yield page
-    notebook.close()
+    notebook.page.set_viewport_size({"width": 1280, "height": 1100})
+    notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    yield notebook.page
+    desk.tidy()
 
 
 def faults(page: Page, set_width: str) -> list[str]:

@@ -23,7 +23,8 @@ def film() -> TrainingFilm:
     return TrainingFilm(story)
 
 
-def test_without_a_kernel_it_is_scrubbed_and_played(page: Page, film: TrainingFilm) -> None:
+def test_without_a_kernel_it_is_scrubbed_and_played(page_of_its_own: Page, film: TrainingFilm) -> None:
+    page = page_of_its_own
     show_without_kernel(page, film)
     status = page.locator(".llm101-film-status")
     expect(status).to_contain_text("Step 0 of 1,300")

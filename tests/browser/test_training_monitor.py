@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.book_widgets import BOOK_WIDGETS
-from tests.browser.conftest import OpenNotebook
+from tests.browser.conftest import Desk
 from tests.browser.lab import Lab, NotebookPage
 from tests.browser.widget_page import (
     FAINT_TEXTS,
@@ -26,6 +28,8 @@ from llm101.pretraining import LiveRun, Pretrainer, Recipe
 from llm101_widgets import TrainingMonitor
 
 torch.set_num_threads(1)
+if "run" in globals():
+    run.stop()
 texts = ["The cat sat on the mat.", "The dog sat on the hill."] * 20
 tokenizer = Tokenizer.train(texts, 270)
 corpus = Corpus.from_texts(texts, tokenizer, tempfile.mkdtemp())
@@ -40,15 +44,21 @@ def button(notebook: NotebookPage, name: str) -> None:
     notebook.page.get_by_role("region", name="Training monitor").get_by_role("button", name=name).click()
 
 
+@pytest.fixture(scope="module")
+def opened(lab: Lab, desk: Desk) -> Iterator[NotebookPage]:
+    yield desk.open(write_notebook(lab, "monitor.ipynb", RUN, "TrainingMonitor(run)"))
+    desk.tidy()
+
+
 @pytest.fixture
-def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
-    notebook = open_notebook(write_notebook(lab, "monitor.ipynb", RUN, "TrainingMonitor(run)"))
-    notebook.run_all()
-    assert notebook.errors() == []
-    return notebook
+def notebook(opened: NotebookPage) -> NotebookPage:
+    """With a run of its own for each test."""
+    opened.run_all()
+    assert opened.errors() == []
+    return opened
 
 
-def test_a_run_is_paused_resumed_stopped_and_seen_again_on_a_page_loaded_anew(notebook: NotebookPage) -> None:
+def test_a_run_is_paused_resumed_stopped_and_seen_again_on_a_page_loaded_anew(notebook: NotebookPage, lab: Lab) -> None:
     status = notebook.page.locator(".llm101-monitor-status")
     expect(status).to_contain_text("Training, in the kernel")
     expect_python(notebook, "len(run.points) > 100", True)
@@ -68,8 +78,7 @@ def test_a_run_is_paused_resumed_stopped_and_seen_again_on_a_page_loaded_anew(no
     assert n_samples > 2
     notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     notebook.page.evaluate("() => { window.onbeforeunload = null; }")
-    notebook.page.reload()
-    notebook.wait_for_kernel()
+    notebook.open(lab, "monitor.ipynb")
     expect(notebook.page.locator(".llm101-monitor-numbers dd").first).to_have_text(seen)
     expect(notebook.page.locator(".llm101-monitor-samples li")).to_have_count(n_samples)
     button(notebook, "Go on")

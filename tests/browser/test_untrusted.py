@@ -30,7 +30,7 @@ def test_every_widget_leaves_a_picture_that_is_shown_before_the_notebook_is_run(
         cells.append(v4.new_code_cell(name, outputs=[v4.new_output("display_data", data=data)], execution_count=1))
     kernel = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), Path(lab.folder, "untrusted.ipynb"))
-    notebook = open_notebook("untrusted.ipynb")
+    notebook = open_notebook("untrusted.ipynb", anew=True)
     for index, name in enumerate(BOOK_WIDGETS):
         notebook.scroll_to_cell(index)
         output = notebook.page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea-output")

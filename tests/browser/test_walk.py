@@ -31,7 +31,7 @@ WIDGET, MERMAID = "application/vnd.jupyter.widget-view+json", "text/vnd.mermaid"
 def test_everything_is_drawn_nothing_is_fetched_and_no_widget_is_covered_cut_off_or_too_wide(
     chapter: str, open_notebook: OpenNotebook, witness: Witness
 ) -> None:
-    notebook = open_notebook(chapter)
+    notebook = open_notebook(chapter, anew=True)
     notebook.run_all(seconds=1200)  # two chapters train
     see_that_everything_is_drawn(notebook, witness)
     cells = widget_cells(notebook)
