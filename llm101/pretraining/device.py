@@ -50,9 +50,11 @@ def bfloat16_pays(device: torch.device, d_model: int) -> bool:
 
 
 SMALL_WORK = 100_000_000
-"""Multiplications in a layer, of the tokens put through it at once, below which one thread does: several wait for each
-other longer than they work. On two cores that other programs used as well, two threads took 4.5 times as long as one at
-16 million; at 64 million 0.75 times at best, and 2.4 times on average."""
+"""Multiplications in a layer, of the tokens put through it at once, below which one thread does: with several, each
+waits for the slowest. Two threads on two cores take 0.86 times as long as one at 16 million and 0.73 times at 63 when
+nothing else runs, and 3 times as long beside a program that keeps one core busy, as a browser or a second notebook may
+(tests/benchmarks/bench_threads.py). So below this a quarter is given away at most, and a factor of three is not risked;
+above it the gain is larger than a third."""
 
 
 @contextmanager
