@@ -42,6 +42,19 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong, and where to read on."""
         self.exit(MISUSED, _cut(f"{self.prog}: {message}") + f"; {self.prog} --help says what can be given\n")
 
+    def print_help(self, file: Any = None) -> None:
+        """As argparse's own, which keeps silent when it cannot be written, as on a full disk."""
+        print(self.format_help(), end="", file=file)
+
+
+class PrintVersion(argparse.Action):
+    """argparse's own keeps silent when it cannot be written."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print it, and that is all."""
+        print(f"llm101 {__version__}")
+        parser.exit()
+
 
 def _whole_number(text: str) -> int:
     try:
@@ -62,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     says = "Open, run, take apart and rebuild a large language model."
     more = "With LLM101_TRACEBACK=1 in the environment, an error shows where in the code it arose."
     top = Parser(prog="llm101", description=says, epilog=more)
-    top.add_argument("--version", action="version", version=f"llm101 {__version__}")
+    top.add_argument("--version", action=PrintVersion, nargs=0, help="print which version this is, and nothing else")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, says, options, run in (command for module in COMMAND_MODULES for command in module.COMMANDS):
         command = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
