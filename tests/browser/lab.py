@@ -153,7 +153,7 @@ def launch(playwright: Playwright, chromium: str) -> Browser:
 CLOSE_ALL = """async () => {
   const { shell } = window.jupyterapp;
   for (const widget of [...shell.widgets("main")]) {
-    await widget.context?.sessionContext?.shutdown();
+    await widget.context?.sessionContext?.shutdown().catch(() => {}); // while it restarts it cannot be
     if (widget.context) widget.context.model.dirty = false;
     widget.close();
   }

@@ -100,7 +100,9 @@ def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
 
 
 def restart(notebook: NotebookPage) -> None:
-    notebook.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    """Ask for it, without waiting for its end, which a JupyterLab of 2024 never tells."""
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    notebook.page.evaluate(f"() => {{ {kernel}.restart(); }}")
 
 
 def test_after_a_restart_every_widget_that_asks_python_says_so_unasked_and_asked(notebook: NotebookPage) -> None:
