@@ -25,6 +25,7 @@ def test_a_reader_types_a_beginning_and_sees_the_model_continue_it(
     notebook.run_all()
     assert notebook.errors() == []
 
+    notebook.scroll_to_cell(2)  # a JupyterLab of 2024 draws no cell that is far away
     console = notebook.page.get_by_role("region", name="Completion console").first
     console.scroll_into_view_if_needed()
     console.get_by_label("Temperature").fill("0")
