@@ -97,10 +97,7 @@ def open_notebook(desk: Desk, witness: Witness, request: pytest.FixtureRequest) 
     """
     witness.requests.clear()
 
-    def open_it(name: str, *, anew: bool = False) -> NotebookPage:
-        return desk.open(name, anew=anew)
-
-    yield open_it
+    yield desk.open
     if request.node.stash.get(FAILED, False):
         desk.throw_away()  # nobody knows what is the matter with it
     desk.tidy()

@@ -224,6 +224,10 @@ class NotebookPage:
         )
         self.wait_for_kernel()
 
+    def restart_kernel(self) -> None:
+        """Ask for it, without waiting for its end, which a JupyterLab of 2024 never tells."""
+        self.page.evaluate(f"() => {{ {self.KERNEL}.restart(); }}")
+
     def outputs(self) -> list[list[dict[str, Any]]]:
         """The outputs of each cell, as the notebook's file would hold them; text cells have none."""
         return self.page.evaluate(

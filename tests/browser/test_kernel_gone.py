@@ -99,14 +99,8 @@ def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
     return notebook
 
 
-def restart(notebook: NotebookPage) -> None:
-    """Ask for it, without waiting for its end, which a JupyterLab of 2024 never tells."""
-    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    notebook.page.evaluate(f"() => {{ {kernel}.restart(); }}")
-
-
 def test_after_a_restart_every_widget_that_asks_python_says_so_unasked_and_asked(notebook: NotebookPage) -> None:
-    restart(notebook)
+    notebook.restart_kernel()
     for root in ("console", "stepper-root", "steering-root", "scope-grid"):
         expect(notebook.page.locator(f".llm101-{root}")).to_contain_text(GONE, timeout=WITHIN_MS)
     for ask in ASK.values():
@@ -120,7 +114,7 @@ def test_after_a_shutdown_every_widget_that_asks_python_says_what_to_do(notebook
 
 
 def test_a_widget_that_is_made_anew_after_a_restart_works_again(notebook: NotebookPage) -> None:
-    restart(notebook)
+    notebook.restart_kernel()
     notebook.run_all()
     assert notebook.errors() == []
     ask_console(notebook.page)
@@ -189,6 +183,6 @@ def test_a_run_that_a_restart_has_cut_off_is_not_said_to_go_on(lab: Lab, open_no
         page.locator(f".llm101-{root}").get_by_role("button", name=go).click()
     page.locator(".llm101-stepper-root").get_by_role("button", name="Run").click()
     expect(page.get_by_role("button", name="Stop")).to_have_count(3)
-    restart(notebook)
+    notebook.restart_kernel()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=10_000)
     expect(page.get_by_text("on this machine …")).to_have_count(0)

@@ -108,7 +108,7 @@ def test_jupyters_own_stop_button_ends_a_cell_that_waits(notebook: NotebookPage,
 def test_after_a_restart_it_says_unasked_and_asked_that_its_kernel_is_gone(notebook: NotebookPage) -> None:
     status = notebook.page.locator(".llm101-monitor-status")
     expect(status).to_contain_text("Training, in the kernel")
-    notebook.page.evaluate("() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }")
+    notebook.restart_kernel()
     expect(status).to_contain_text("kernel is gone")
     button(notebook, "Stop")
     expect(status).to_contain_text("kernel is gone")
