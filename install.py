@@ -1,7 +1,7 @@
 """Makes the environment that `make book` and `make test` work in: `python3 install.py [--extra test]`.
 
 It runs before anything is installed, in any Python that llm101 supports: it imports the standard library, and
-llm101/installation.py, which does the same. It does not ask the network where nothing has changed or gone missing.
+llm101/reader/installation.py, which does the same. It does not ask the network where nothing has changed or is gone.
 
 Reading order: main, Environment, then pip_install, which never leaves a reader alone with a silent screen.
 """
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from llm101.installation import NEWEST_PYTHON, OLDEST_PYTHON, this_system, why_no_pytorch
+from llm101.reader.installation import NEWEST_PYTHON, OLDEST_PYTHON, this_system, why_no_pytorch
 
 ROOT = Path(__file__).resolve().parent
 WHAT_DECIDES = ("pyproject.toml", "constraints.txt", "hatch_build.py")
@@ -81,7 +81,7 @@ class Environment:
         Contents are compared, not times: `git pull` may touch a file and leave it as it was.
         """
         stamped = self.stamp.read_text(encoding="utf-8") if self.stamp.exists() else ""
-        look = f"from llm101.installation import unmet_requirements as u; assert not u('llm101', {self.extra!r})"
+        look = f"from llm101.reader.installation import unmet_requirements as u; assert not u('llm101', {self.extra!r})"
         return stamped == _hash_of_what_decides() and self.runs(look)
 
     def runs(self, program: str) -> bool:

@@ -2,21 +2,22 @@
 
 The folder is the article's flowchart:
 
-    parameters.py        one file of numbers
-    model.py             the parameters put to work
-    tokenizer.py         text <-> token ids            (bpe.py: how a tokenizer is learned)
-    inference/           input tokens in, completion tokens out
-    documents.py         texts from files, folders, hub datasets
-    stories/             the small corpus that comes with the book
-    corpus.py            text -> token ids on disk
+    corpus/              what a model learns from: texts -> token ids on disk
     pretraining/         data in, parameters out
+    parameters/          all that a model's files say
+    model.py             the parameters put to work
+    tokenizer/           text <-> token ids
+    inference/           input tokens in, completion tokens out
+    interpretability/    which numbers mean what
     compression/         the model as a lossless compressor
     estimates/           sizes, speeds and bills by arithmetic
-    interpretability/    which numbers mean what
-    diagrams.py          the flowchart itself
     library.py           load("storyteller") -> LanguageModel
-    models/storyteller/  the model that comes with the book
-    cli.py               the command line
+    diagrams.py          the flowchart itself
+    exercises.py         is a reader's answer right?
+    cli.py, command/     the command line
+    reader/              is this machine ready, and where is the book?
+    outside/             files and values from outside, met with suspicion
+    models/              the Storyteller, which comes with the book
 
 Importing llm101 is quick: each name below is looked up when it is first used.
 """

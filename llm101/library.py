@@ -14,18 +14,19 @@ import os
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from llm101 import given
 from llm101.inference import Completion, CompletionToken, InferenceEngine
 from llm101.model import Transformer
-from llm101.model_folder import find_parameters, fingerprint, load_transformer, read_config
+from llm101.outside import given
+from llm101.outside.strict_json import shown
 from llm101.parameters import ParameterFile
-from llm101.ranks import VOCABULARIES
-from llm101.strict_json import shown
+from llm101.parameters.model_folder import find_parameters, load_transformer, read_config
 from llm101.tokenizer import Tokenizer
+from llm101.tokenizer.published import VOCABULARIES
 
 
 class ModelNotFoundError(ValueError):
@@ -106,6 +107,11 @@ class LanguageModel:
         """
         return _received, (self.name, self.path, self.parameters, self.tokenizer, pickle.dumps(self.model))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Its identity: the SHA-256 of the numbers on disk, whatever file or folder it was opened from."""
+        return self.parameters.fingerprint()
+
     def complete(self, prompt: str | Sequence[int], **settings: Any) -> Completion:
         """Continue a text; see InferenceEngine.complete."""
         return self.engine.complete(prompt, **settings)
@@ -122,28 +128,21 @@ def _received(name: str, path: Path, parameters: ParameterFile, tokenizer: Token
     return LanguageModel(name, path, parameters, tokenizer, pickle.loads(model))  # part of a pickle being read already
 
 
-def load(name_or_path: str | os.PathLike[str], *, steering: str | os.PathLike[str] | None = None) -> LanguageModel:
+def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
     """Open a model.
 
     Args:
         name_or_path: the name of a known model ("storyteller"), a folder in Hugging Face's layout, a
             .safetensors file in such a folder, or a hub id such as "HuggingFaceTB/SmolLM2-135M" (downloaded
             by the package huggingface_hub, which has to be installed).
-        steering: a file that Steering.save wrote: whatever the model does, it does with that latent held.
 
     Raises:
         ModelNotFoundError: no such model; the message lists the known ones.
         ModelFolderError, ParameterFileError, TokenizerError: a file that is damaged, or a model of another kind.
-        CaptureError: a steering that was made for another model.
     """
     name, folder, file = _find(name_or_path)
     tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
     model = load_transformer(folder, parameters=file)
-    if steering is not None:
-        from llm101.interpretability.steering import Steering  # most models are opened without
-
-        Steering.from_file(steering).keep_on(model, fingerprint(file or folder))
-        name = f"{name}, steered by {Path(steering).stem}"
     return LanguageModel(name, folder, parameter_file(file or folder), tokenizer, model)
 
 

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llm101.given import real, whole
-from llm101.strict_json import shown
+from llm101.outside.given import real, whole
+from llm101.outside.strict_json import shown
 
 
 @dataclass(frozen=True)

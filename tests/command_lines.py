@@ -9,11 +9,11 @@ import torch
 
 from llm101.cli import parser
 from llm101.compression import compress_file
-from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
 from llm101.interpretability.steering import Steering
 from llm101.library import load
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import fingerprint, save_model
+from llm101.parameters.model_folder import fingerprint, save_model
 from llm101.tokenizer import Tokenizer
 
 TINY_MODEL = ModelConfig(vocab_size=280, d_model=16, n_layers=2, n_heads=2, d_mlp=16, context_length=64)

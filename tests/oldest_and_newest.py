@@ -1,6 +1,6 @@
 """Are the bounds in pyproject.toml true? The tests, with the oldest packages that it admits and with the newest.
 
-Before a release: `make oldest-and-newest`, or `python -m tests.oldest_and_newest --folder FOLDER tests/test_bpe.py`.
+Before a release: `make oldest-and-newest`, or `python -m tests.oldest_and_newest --folder FOLDER tests/tokenizer`.
 Environments are made with uv, which downloads what it needs (PyTorch with CUDA on Linux, unless UV_TORCH_BACKEND=cpu).
 
 Reading order: main, then the steps of one run.
@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm101.installation import NEWEST_PYTHON, OLDEST_PYTHON
+from llm101.reader.installation import NEWEST_PYTHON, OLDEST_PYTHON
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = ("torch", "numpy", "numba", "safetensors", "jupyterlab", "anywidget", "matplotlib", "transformers")

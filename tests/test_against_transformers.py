@@ -12,7 +12,7 @@ import torch
 
 import llm101
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import ModelFolderError, load_transformer, read_config, save_model
+from llm101.parameters.model_folder import ModelFolderError, load_transformer, read_config, save_model
 from llm101.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed; pip install '.[test]'")

@@ -18,8 +18,8 @@ from typing import IO
 
 import pytest
 
-from llm101.doctor import NEWEST_PYTHON, OLDEST_PYTHON
-from llm101.reading import FIRST_CHAPTER
+from llm101.reader.doctor import NEWEST_PYTHON, OLDEST_PYTHON
+from llm101.reader.reading import FIRST_CHAPTER
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="repo2docker and the image's scripts need Unix")

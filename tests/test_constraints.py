@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm101.installation import OLDEST_GLIBC, OLDEST_MACOS
+from llm101.reader.installation import OLDEST_GLIBC, OLDEST_MACOS
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ["3.10.0", "3.11.0", "3.12.0", "3.13.0"]

@@ -19,6 +19,7 @@ from llm101.inference import SamplingSettings
 from llm101.interpretability import shipped_autoencoder
 from llm101.interpretability.capture import twin
 from llm101.interpretability.shipped import shipped_features, shipped_file, shipped_steering
+from llm101.interpretability.steering import Steering
 from llm101.library import LanguageModel
 
 PROMPT = "Once upon a time there was a"
@@ -53,10 +54,8 @@ def test_a_copied_model_writes_the_same_text(copied, warm):
 
 @each_way
 def test_a_steered_model_is_steered_still(copied, lm):
-    steered, prompt = (
-        llm101.load("storyteller", steering=shipped_file("golden-gate.safetensors")),
-        "They went to see the",
-    )
+    steered, prompt = llm101.load("storyteller"), "They went to see the"
+    Steering.from_file(shipped_file("golden-gate.safetensors")).keep_on(steered)
     here, there, plain = (one.engine.prefill(one.engine.prompt_ids(prompt)) for one in (steered, copied(steered), lm))
     assert torch.equal(here, there)
     assert not torch.allclose(here, plain, atol=0.1)

@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import ModelFolderError, load_transformer, save_model
+from llm101.outside.strict_json import shown
 from llm101.parameters import ParameterFile, ParameterFileError
-from llm101.strict_json import shown
+from llm101.parameters.model_folder import ModelFolderError, load_transformer, save_model
 from llm101.tokenizer import Tokenizer, TokenizerError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
@@ -193,7 +193,9 @@ def test_damaged_parameter_files(folder: Path) -> None:
     survive(path, path.read_bytes(), damaged_parameters, use, (ParameterFileError, ModelFolderError))
 
 
-@pytest.mark.filterwarnings("ignore::llm101.notice.Notice")  # a damaged name is an unknown key, and may be harmless
+@pytest.mark.filterwarnings(
+    "ignore::llm101.outside.notice.Notice"
+)  # a damaged name is an unknown key, and may be harmless
 def test_damaged_configs(folder: Path) -> None:
     path = folder / "config.json"
     token_ids = torch.tensor([[1, 2]])

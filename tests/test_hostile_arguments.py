@@ -90,7 +90,6 @@ def _is_batch(ids: Any) -> bool:
 
 CALLS: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
     "load": (llm101.load, NO_MODEL),
-    "load steering=": (lambda x: llm101.load("storyteller", steering=x), NO_MODEL[1:]),
     "parameter_file": (parameter_file, NO_MODEL),
     "ParameterFile": (llm101.ParameterFile, NO_MODEL),
     "Tokenizer.from_file": (Tokenizer.from_file, NO_MODEL),

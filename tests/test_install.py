@@ -25,8 +25,8 @@ sys.exit(int(os.environ["PIP_FAILS"]))
 def checkout(tmp_path: Path) -> Path:
     """What install.py reads of a checkout, in a folder with a space in its name."""
     folder = tmp_path / "my book"
-    (folder / "llm101").mkdir(parents=True)
-    for name in ["install.py", "llm101/installation.py", *install.WHAT_DECIDES]:
+    (folder / "llm101" / "reader").mkdir(parents=True)
+    for name in ["install.py", "llm101/reader/installation.py", *install.WHAT_DECIDES]:
         shutil.copyfile(ROOT / name, folder / name)
     (folder / "llm101" / "__init__.py").touch()
     return folder

@@ -14,8 +14,8 @@ import llm101
 from llm101 import library
 from llm101.library import KnownModel, ModelNotFoundError, known_models, load, load_tokenizer, parameter_file
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import ModelFolderError, save_model
 from llm101.parameters import ParameterFileError, write_parameters
+from llm101.parameters.model_folder import ModelFolderError, save_model
 from llm101.tokenizer import Tokenizer, TokenizerError
 
 

@@ -13,14 +13,16 @@ import sysconfig
 import zipfile
 from email import message_from_string
 from email.message import Message
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trove_classifiers
+from ruamel.yaml import YAML
 
-from llm101.installation import NEWEST_PYTHON, OLDEST_GLIBC, OLDEST_MACOS, OLDEST_PYTHON
+import llm101
+from llm101.reader.installation import NEWEST_PYTHON, OLDEST_GLIBC, OLDEST_MACOS, OLDEST_PYTHON
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +30,8 @@ else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +93,19 @@ def test_the_wheel_has_every_file_of_the_book_where_read_looks_for_it(names: set
 
 
 def test_the_wheel_has_nothing_else(names: set[str]) -> None:
-    allowed = re.compile(rf"(llm101|llm101_widgets)/|llm101-{re.escape(PROJECT['version'])}\.dist-info/")
+    allowed = re.compile(rf"(llm101|llm101_widgets)/|llm101-{re.escape(llm101.__version__)}\.dist-info/")
     assert [name for name in names if not allowed.match(name)] == []
     assert [name for name in names if "checkpoint" in name or "__pycache__" in name] == []
 
 
+def test_every_package_in_the_wheel_says_that_its_types_can_be_relied_on(names: set[str]) -> None:
+    packages = [Path(package).name for package in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+    assert "llm101" in packages
+    assert [package for package in packages if f"{package}/py.typed" not in names] == []
+
+
 def test_the_wheel_carries_its_license(names: set[str]) -> None:
-    assert f"llm101-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
+    assert f"llm101-{llm101.__version__}.dist-info/licenses/LICENSE" in names
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
@@ -226,8 +235,8 @@ def test_with_the_repositorys_address_all_links_lead_there(tmp_path: Path) -> No
     assert len(setting.findall(project)) == 1
     address = "https://example.org/somebody/llm101"
     (tmp_path / "pyproject.toml").write_text(setting.sub(f'repository = "{address}/"', project), encoding="utf-8")
-    for folder in ("llm101", "widgets/llm101_widgets"):
-        (tmp_path / folder / "__init__.py").touch()
+    shutil.copyfile(ROOT / "llm101" / "__init__.py", tmp_path / "llm101" / "__init__.py")  # the version is in it
+    (tmp_path / "widgets" / "llm101_widgets" / "__init__.py").touch()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     (built,) = (tmp_path / "dist").glob("*.whl")
@@ -253,7 +262,24 @@ def test_what_readme_links_to_is_there() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_the_version_is_the_same_everywhere() -> None:
+def test_the_version_is_said_once_and_the_same_everywhere(wheel: Path) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert version("llm101") == PROJECT["version"]
-    assert re.findall(r"^## (\S+)", changelog, flags=re.MULTILINE)[0] == PROJECT["version"]
+    assert "version" in PROJECT["dynamic"]
+    assert metadata(wheel)["Version"] == llm101.__version__
+    assert re.findall(r"^## (\S+)", changelog, flags=re.MULTILINE)[0] == llm101.__version__
+    assert citation()["version"] == llm101.__version__
+
+
+def citation() -> dict[str, Any]:
+    return YAML(typ="safe").load(ROOT / "CITATION.cff")
+
+
+def test_a_citation_says_what_the_package_says() -> None:
+    cited = citation()
+    assert cited["title"] == f"llm101: {PROJECT['description'][0].lower()}{PROJECT['description'][1:]}"
+    assert [author["name"] for author in cited["authors"]] == [author["name"] for author in PROJECT["authors"]]
+    assert cited["license"] == PROJECT["license"]
+    assert cited["keywords"] == PROJECT["keywords"]
+    dated = re.search(rf"^## {re.escape(llm101.__version__)} – (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert dated
+    assert str(cited.get("date-released", "unreleased")) == dated[1]

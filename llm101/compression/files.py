@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from llm101.atomic_file import atomic_file
 from llm101.compression.compressor import pack, unpack
 from llm101.compression.container import METHODS, Buffer, CompressionError, Container
 from llm101.compression.processors import Progress
 from llm101.library import LanguageModel
-from llm101.output_target import check_output_file
+from llm101.outside.atomic_file import atomic_file
+from llm101.outside.output_target import check_output_file
 
 File = str | os.PathLike[str] | BinaryIO
 """A file by its name, or one that is open."""

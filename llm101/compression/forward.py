@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm101.compiled import compiled_module
 from llm101.compression import arithmetic
 from llm101.compression.arithmetic import Floats, Ints, rotary_table
+from llm101.inference.compiled.compiled_module import compiled_module
 from llm101.model import ModelConfig, Transformer
 
 exact = compiled_module("llm101.compression.kernels") or arithmetic  # without numba: the same bits, slowly

@@ -10,7 +10,7 @@ import numpy as np
 
 from llm101.compression import arithmetic
 from llm101.compression.arithmetic import LARGEST, LARGEST_FREQUENCY
-from llm101.inference.kernels import exactly as compiled
+from llm101.inference.compiled.kernels import exactly as compiled
 
 f32 = np.float32
 COLUMNS = 256

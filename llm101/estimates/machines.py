@@ -5,12 +5,12 @@ The figures of well-known ones stand in the ledger; `this_machine` measures the 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm101.estimates.ledger import fact
+from llm101.outside.memory import memory_bytes
 
 NAMES = ("a100", "h100", "laptop")
 
@@ -66,7 +66,8 @@ def this_machine(seconds: float = 0.3) -> Machine:
     square, wide, vector = torch.ones(n, n), torch.ones(512, 64 * n), torch.ones(64 * n)  # wide: 134 MB
     flops = 2 * n**3 / _best_seconds(lambda: square @ square, seconds)
     bandwidth = wide.numel() * 4 / _best_seconds(lambda: wide @ vector, seconds)
-    return Machine("this", flops, bandwidth, _memory_bytes(), fact("laptop_watts").value, 0.0)
+    memory = memory_bytes() or fact("laptop_memory").value  # where the system does not tell, a laptop's
+    return Machine("this", flops, bandwidth, memory, fact("laptop_watts").value, 0.0)
 
 
 def _best_seconds(work: Callable[[], object], seconds: float) -> float:
@@ -77,11 +78,3 @@ def _best_seconds(work: Callable[[], object], seconds: float) -> float:
         work()
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def _memory_bytes() -> float:
-    """What the system says, or a laptop's figure where it does not say (Windows)."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return fact("laptop_memory").value

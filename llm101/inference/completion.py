@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from llm101.given import whole
 from llm101.inference.sampling import SamplingSettings
-from llm101.strict_json import shown
+from llm101.outside.given import whole
+from llm101.outside.strict_json import shown
 
 StopReason = Literal["end", "length", "stop", "context", "cancelled"]
 """Why a completion ended: the model's own end token, max_tokens, a stop string, a full context, or the reader."""

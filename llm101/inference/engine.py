@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from llm101.given import id_row, whole
+from llm101.inference.compiled.fast_decoder import FastDecoder
 from llm101.inference.completion import Completion, CompletionToken, Rules
-from llm101.inference.fast_decoder import FastDecoder
 from llm101.inference.kv_cache import KVCache
 from llm101.inference.sampling import SamplingSettings
 from llm101.inference.writer import Writer
 from llm101.model import Transformer
-from llm101.strict_json import shown
+from llm101.outside.given import id_row, whole
+from llm101.outside.strict_json import shown
 
 if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llm101.given import real, whole
-from llm101.strict_json import shown
+from llm101.outside.given import real, whole
+from llm101.outside.strict_json import shown
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,26 @@
 It reads a model through the capture points of model.py, which knows nothing of it.
 
 Reading order: capture.py (read and replace), logit_lens.py, attention.py, patching.py (what carries an answer);
-residuals.py, sparse_autoencoder.py, autoencoder_training.py, scorecard.py (a language of latents, learned and
-measured); detectors.py, features.py (what a latent means); steering.py, steering_study.py, steerable_twin.py (what it
-does); shipped.py (what comes with the Storyteller).
+residuals.py, autoencoder/ (a language of latents, learned, measured and read), steering/ (what a latent does);
+shipped.py (what comes with the Storyteller).
 """
 
 from llm101.interpretability.attention import attention_patterns, induction_scores, offset_scores
-from llm101.interpretability.autoencoder_training import AutoencoderRecipe, AutoencoderTrainer
+from llm101.interpretability.autoencoder import (
+    AutoencoderConfig,
+    AutoencoderError,
+    AutoencoderRecipe,
+    AutoencoderTrainer,
+    Scorecard,
+    SparseAutoencoder,
+    score,
+)
 from llm101.interpretability.capture import CaptureError, capture, hooks
 from llm101.interpretability.logit_lens import logit_lens
 from llm101.interpretability.patching import patching_effects
 from llm101.interpretability.residuals import residual_rows, sample_ids, text_ids
-from llm101.interpretability.scorecard import Scorecard, score
 from llm101.interpretability.shipped import labelled_texts, shipped_autoencoder
-from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, AutoencoderError, SparseAutoencoder
-from llm101.interpretability.steerable_twin import SteerableTwin
-from llm101.interpretability.steering import steered
+from llm101.interpretability.steering import SteerableTwin, steered
 
 __all__ = [
     "AutoencoderConfig",

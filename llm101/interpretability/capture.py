@@ -28,9 +28,9 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from llm101.given import id_row, whole
 from llm101.model import CapturePoint, Transformer
-from llm101.strict_json import shown
+from llm101.outside.given import id_row, whole
+from llm101.outside.strict_json import shown
 
 Hook = Callable[[Tensor], "Tensor | None"]
 """Gets what flows through a capture point; returns what shall flow on instead, or None to leave it."""

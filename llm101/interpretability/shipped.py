@@ -17,11 +17,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from llm101.atomic_file import atomic_file
-from llm101.corpus import documents
-from llm101.interpretability.features import Features
-from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
+from llm101.corpus.documents import documents
+from llm101.interpretability.autoencoder.features import Features
+from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.steering import Steering
+from llm101.outside.atomic_file import atomic_file
 
 LANDMARKS = (
     *("Golden Gate Bridge", "Eiffel Tower", "Great Wall", "Big Ben", "Statue of Liberty", "Taj Mahal"),

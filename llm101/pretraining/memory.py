@@ -12,8 +12,8 @@ import platform
 
 import torch
 
-from llm101.doctor import memory_bytes
 from llm101.model import ModelConfig
+from llm101.outside.memory import memory_bytes
 from llm101.pretraining.device import DeviceError
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # from glibc's malloc.h

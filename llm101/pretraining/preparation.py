@@ -14,10 +14,10 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from llm101.atomic_file import atomic_file
-from llm101.corpus import Corpus, CorpusError, Progress, documents, is_only_corpus
-from llm101.documents import is_hub_name, n_bytes_of
+from llm101.corpus import Corpus, CorpusError, Progress, is_only_corpus
+from llm101.corpus.documents import documents, is_hub_name, n_bytes_of
 from llm101.model import ModelConfig
+from llm101.outside.atomic_file import atomic_file
 from llm101.pretraining.run_folder import RunFolder, RunFolderError
 from llm101.tokenizer import Tokenizer
 

@@ -20,7 +20,7 @@ import torch
 
 from llm101.corpus import Corpus, Progress
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import save_model
+from llm101.parameters.model_folder import save_model
 from llm101.pretraining.device import choose_device
 from llm101.pretraining.evaluation import Evaluation
 from llm101.pretraining.memory import keep_freed_memory, refuse_too_large

@@ -27,9 +27,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from llm101.atomic_file import atomic_file, reason
+from llm101.outside.atomic_file import atomic_file, reason
+from llm101.outside.strict_json import strict_json
 from llm101.pretraining.run_record import HALF_WRITTEN, RunFolderError, RunRecord
-from llm101.strict_json import strict_json
 
 __all__ = ["RunFolder", "RunFolderError"]
 

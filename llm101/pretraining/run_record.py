@@ -13,9 +13,9 @@ import os
 import re
 from pathlib import Path
 
-from llm101.atomic_file import atomic_file, reason
-from llm101.output_target import OutputTargetError, check_output_folder
-from llm101.strict_json import strict_json
+from llm101.outside.atomic_file import atomic_file, reason
+from llm101.outside.output_target import OutputTargetError, check_output_folder
+from llm101.outside.strict_json import strict_json
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 """What a finished run writes beside its folder `training`."""

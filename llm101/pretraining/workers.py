@@ -19,7 +19,7 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
-from llm101.strict_json import shown
+from llm101.outside.strict_json import shown
 
 
 class WorkerError(ValueError):

@@ -15,7 +15,7 @@ import llm101
 from llm101.estimates import Bill, machine
 from llm101.inference import Walker
 from llm101.interpretability import shipped
-from llm101.interpretability.steerable_twin import SteerableTwin
+from llm101.interpretability.steering.steerable_twin import SteerableTwin
 from llm101_widgets import (
     BillCalculator,
     CompletionConsole,

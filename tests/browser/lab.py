@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Playwright
 
-from llm101.reading import jupyterlab_command, jupyterlab_environment
+from llm101.reader.reading import jupyterlab_command, jupyterlab_environment
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MISSING_CHROMIUM = (

@@ -8,7 +8,7 @@ import pytest
 
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import save_model
+from llm101.parameters.model_folder import save_model
 from llm101.tokenizer import Tokenizer
 
 STORIES = ["Once upon a time there was a cat.\nThe cat sat on a mat.", "One day, the dog said: hello, cat!"]

@@ -19,8 +19,8 @@ from llm101.compression import choice, compress, decompress
 from llm101.compression.compressor import pack, unpack
 from llm101.compression.container import BY_LZMA, BY_MODEL, PLAIN, Container, Run
 from llm101.compression.forward import ExactModel
+from llm101.corpus.stories import stories
 from llm101.library import LanguageModel, load
-from llm101.stories import stories
 
 SOURCE = Path(llm101.__file__).parent
 RANDOM = random.Random(0)

@@ -11,7 +11,7 @@ from llm101.compression import CompressionError, container, decompress
 from llm101.compression.container import Container
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import save_model
+from llm101.parameters.model_folder import save_model
 from llm101.tokenizer import Tokenizer
 from tests.compression.conftest import STORIES
 

@@ -17,7 +17,7 @@ import torch
 
 import llm101
 from llm101.inference import InferenceEngine, Walker
-from llm101.interpretability.steering import Steering
+from llm101.interpretability.steering.steering import Listener, Steering
 from llm101.library import LanguageModel
 from llm101.model import ModelConfig, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
@@ -89,7 +89,7 @@ def test_a_steered_model_holds_its_latent_in_many_threads():
     m, generator = model(), torch.Generator().manual_seed(0)
     reader, direction = torch.randn(2, 64, generator=generator)
     steering = Steering(1, 0, 20_000.0, 0.1, 0.0, reader, direction / direction.norm(), "", reach=0.0, enough=8_000.0)
-    steering.keep_on(m)
+    Listener(steering).keep_on(m)
     engine = InferenceEngine(m, BYTES)
     prompts = [SHORT, LONG] * (N_THREADS // 2)
     right = [written(engine, p) for p in prompts]

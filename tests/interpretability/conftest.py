@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import fingerprint, save_model
+from llm101.parameters.model_folder import fingerprint, save_model
 from llm101.tokenizer import Tokenizer
 
 TEXTS = [f"The {animal} sat on the {place}." for animal in ("cat", "dog", "hen") for place in ("mat", "hill", "roof")]

@@ -11,8 +11,8 @@ import pytest
 
 from llm101.cli import main
 from llm101.interpretability import shipped
-from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
-from llm101.interpretability.steering_study import Story
+from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
+from llm101.interpretability.steering.study import Story
 
 Output = pytest.CaptureFixture[str]
 read_once = functools.cache(shipped.shipped_features)
@@ -67,7 +67,7 @@ def test_steer_compares_both_texts(
         assert set(found[kind]) == {"concept_rate", "mentions", "repeated_trigrams", "loss_nats", "n_tokens"}
     assert found["plain"] != found["steered"]
     stories = [Story([1], [2], text) for text in ("the train", "it Rained", "a brain")]
-    monkeypatch.setattr("llm101.interpretability.steering_study.write_stories", lambda *_, **__: stories)
+    monkeypatch.setattr("llm101.interpretability.steering.study.write_stories", lambda *_, **__: stories)
     assert main(["features", "steer", "The cat", *options, "--concept", "rain"]) == 0
     assert "33% mention 'rain'" in capsys.readouterr().out
 

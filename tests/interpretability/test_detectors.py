@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from llm101.interpretability.capture import capture
-from llm101.interpretability.detectors import (
+from llm101.interpretability.autoencoder.detectors import (
     UNPLANTED,
     Found,
     Judgement,
@@ -17,6 +16,8 @@ from llm101.interpretability.detectors import (
     linear_probe,
     strongest_per_text,
 )
+from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
+from llm101.interpretability.capture import capture
 from llm101.interpretability.residuals import text_ids
 from llm101.interpretability.shipped import (
     LANDMARKS,
@@ -27,9 +28,8 @@ from llm101.interpretability.shipped import (
     shipped_features,
     shipped_steering,
 )
-from llm101.interpretability.sparse_autoencoder import SparseAutoencoder
 from llm101.library import LanguageModel, load
-from llm101.model_folder import fingerprint
+from llm101.parameters.model_folder import fingerprint
 
 
 def test_the_strongest_of_each_text_leaves_out_what_is_hidden(lm: LanguageModel, sae: SparseAutoencoder) -> None:

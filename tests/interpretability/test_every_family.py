@@ -20,11 +20,11 @@ from llm101.interpretability import (
     score,
     text_ids,
 )
-from llm101.interpretability.features import record_features
+from llm101.interpretability.autoencoder.features import record_features
 from llm101.interpretability.steering import Steering
 from llm101.library import load
 from llm101.model import ModelConfig, Transformer
-from llm101.model_folder import fingerprint, read_config, save_model
+from llm101.parameters.model_folder import fingerprint, read_config, save_model
 from llm101.tokenizer import Tokenizer
 from tests.interpretability.conftest import TEXTS
 
@@ -60,7 +60,8 @@ def test_a_model_is_looked_into_and_steered_from_end_to_end(family: str, tmp_pat
     strongest = max(features.latents, key=lambda latent: latent.strongest)
 
     Steering.of(sae, strongest.id, 10 * strongest.strongest).save(tmp_path / "loud.safetensors")
-    loud, settings = load(lm.path, steering=tmp_path / "loud.safetensors"), {"max_tokens": 9, "temperature": 0}
+    loud, settings = load(lm.path), {"max_tokens": 9, "temperature": 0}
+    Steering.from_file(tmp_path / "loud.safetensors").keep_on(loud)
     steered = [token.id for token in SteerableTwin(lm, sae).stream(
         "The cat", latent=strongest.id, strength=10 * strongest.strongest, **settings)]  # fmt: skip
     assert loud.complete("The cat", **settings).token_ids == steered != lm.complete("The cat", **settings).token_ids

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm101.interpretability import features as module
+from llm101.interpretability.autoencoder import features as module
+from llm101.interpretability.autoencoder.features import (
+    Features,
+    FeaturesError,
+    nearest_relatives,
+    output_effects,
+    record_features,
+)
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.capture import CaptureError, capture
-from llm101.interpretability.features import Features, FeaturesError, nearest_relatives, output_effects, record_features
-from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.library import LanguageModel, load
 
 TEXTS = [f"The {animal} sat on the {place}." for animal in ("cat", "dog", "hen") for place in ("mat", "hill", "roof")]

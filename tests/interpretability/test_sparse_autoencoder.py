@@ -9,15 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm101.interpretability.autoencoder_training import (
+from llm101.interpretability.autoencoder.scorecard import losses_with, score
+from llm101.interpretability.autoencoder.sparse_autoencoder import (
+    AutoencoderConfig,
+    AutoencoderError,
+    SparseAutoencoder,
+)
+from llm101.interpretability.autoencoder.training import (
     AutoencoderRecipe,
     AutoencoderTrainer,
     batch_top_k,
 )
 from llm101.interpretability.capture import capture, hooks
 from llm101.interpretability.residuals import padded_batches, residual_rows, sample_ids, text_ids
-from llm101.interpretability.scorecard import losses_with, score
-from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, AutoencoderError, SparseAutoencoder
 from llm101.library import LanguageModel
 from llm101.parameters import ParameterFileError, write_parameters
 

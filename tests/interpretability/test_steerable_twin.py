@@ -9,10 +9,10 @@ import torch
 
 from llm101.inference import InferenceEngine
 from llm101.interpretability import SteerableTwin
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.capture import capture, hooks, twin
-from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.steering import Steering, steered
-from llm101.interpretability.steering_study import Story, loss_of_stories
+from llm101.interpretability.steering.study import Story, loss_of_stories
 from llm101.library import LanguageModel
 from llm101.model import ModelConfig, Transformer
 

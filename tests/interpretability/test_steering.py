@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from llm101.inference import InferenceEngine
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.capture import CaptureError, capture, hooks
 from llm101.interpretability.shipped import bridge_beginnings, prompts, shipped_measurements, shipped_steering
-from llm101.interpretability.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.steering import Steering, add, clamp, steered
-from llm101.interpretability.steering_study import (
+from llm101.interpretability.steering.study import (
     Story,
     compare,
     loss_of_stories,
@@ -27,8 +27,8 @@ from llm101.interpretability.steering_study import (
 )
 from llm101.library import LanguageModel, load
 from llm101.model import Transformer
-from llm101.model_folder import save_model
 from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
+from llm101.parameters.model_folder import save_model
 
 POINT = "layers.1.resid_post"
 
@@ -105,7 +105,7 @@ def test_other_files_are_no_steering(folder: Path, sae: SparseAutoencoder, tmp_p
             Steering.from_file(path)
 
 
-def test_a_steered_model_is_loaded_from_the_file_and_stays_steered(
+def test_a_model_that_a_file_steers_stays_steered(
     folder: Path, lm: LanguageModel, sae: SparseAutoencoder, tmp_path: Path
 ) -> None:
     path = tmp_path / "loud.safetensors"
@@ -113,17 +113,15 @@ def test_a_steered_model_is_loaded_from_the_file_and_stays_steered(
     settings: dict[str, Any] = {"max_tokens": 8, "temperature": 0.7, "seed": 1}
     with steered(lm.model, sae, 7, 40.0):
         expected = lm.complete("The cat", **settings).token_ids
-    loud = load(folder, steering=path)
-    assert loud.name == f"{folder.name}, steered by loud"
+    loud = load(folder)
+    Steering.from_file(path).keep_on(loud)
     for _ in range(2):
         assert loud.complete("The cat", **settings).token_ids == expected
     assert [token.id for token in loud.stream("The cat", **settings)] == expected
     assert lm.complete("The cat", **settings).token_ids != expected
 
 
-def test_a_steering_of_another_model_is_refused_when_it_is_loaded(
-    folder: Path, sae: SparseAutoencoder, tmp_path: Path
-) -> None:
+def test_a_steering_of_another_model_is_refused(folder: Path, sae: SparseAutoencoder, tmp_path: Path) -> None:
     path = tmp_path / "loud.safetensors"
     for change, words in (
         ({"fingerprint": "0" * 64}, "made for the model 000000000000..., and this one is"),
@@ -132,12 +130,12 @@ def test_a_steering_of_another_model_is_refused_when_it_is_loaded(
     ):
         dataclasses.replace(Steering.of(sae, 7, 40.0), **change).save(path)
         with pytest.raises(CaptureError, match=words):
-            load(folder, steering=path)
+            Steering.from_file(path).keep_on(load(folder))
     Steering.of(sae, 7, 40.0).save(path)
     lm = load(folder)
     save_model(tmp_path / "changed", Transformer(lm.model.config).initialise(seed=2), lm.tokenizer)
     with pytest.raises(CaptureError, match="made for the model"):
-        load(tmp_path / "changed", steering=path)
+        Steering.from_file(path).keep_on(load(tmp_path / "changed"))
 
 
 @pytest.mark.parametrize(

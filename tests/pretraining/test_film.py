@@ -9,8 +9,8 @@ import torch
 
 from llm101.model import ModelConfig
 from llm101.pretraining import Recipe
-from llm101.pretraining.film import neighbours, plane, positions, record_film
 from llm101.pretraining.run import finish, start
+from llm101.pretraining.study.film import neighbours, plane, positions, record_film
 from llm101.tokenizer import Tokenizer
 
 CONFIG = ModelConfig(vocab_size=270, d_model=16, n_layers=1, n_heads=2, d_mlp=32, context_length=64)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm101.model import Transformer
-from llm101.pretraining.race import RACE_CONFIG, RACE_RECIPE, ablation
+from llm101.pretraining.study.race import RACE_CONFIG, RACE_RECIPE, ablation
 from tests.benchmarks import bench_race, plain_baseline
 
 

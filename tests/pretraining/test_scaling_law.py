@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm101.pretraining.scaling_law import ScalingLaw, ScalingRun, scaling_runs
+from llm101.pretraining.study.scaling_law import ScalingLaw, ScalingRun, scaling_runs
 
 LAW = ScalingLaw(E=0.9, A=300.0, alpha=0.45, B=900.0, beta=0.38)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from llm101 import tokenizer
 from llm101.cli import main
 from llm101.model import Transformer
 from llm101.pretraining import Pretrainer, pretrainer, run, run_folder
 from llm101.pretraining.interruption import interruptions_wait
 from llm101.pretraining.optimizer import Optimizer
+from llm101.tokenizer import tokenizer
 from tests.pretraining.conftest import stories
 
 Capture = pytest.CaptureFixture[str]

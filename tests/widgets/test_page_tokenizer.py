@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from llm101.ranks import VOCABULARIES
 from llm101.tokenizer import Tokenizer
+from llm101.tokenizer.published import VOCABULARIES
 from llm101_widgets.token_playground.packed_ranks import packed_ranks
 
 NODE = shutil.which("node")

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm101.bpe import GPT2_WORD_PATTERN, train_bpe
 from llm101.tokenizer import Tokenizer
+from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, train_bpe
 from llm101_widgets import MergeReplay, TokenizerPlayground
 from llm101_widgets.javascript import read_modules
 from llm101_widgets.merge_replay import PATTERN

@@ -1,0 +1,1 @@
+"""What a reader meets before the first chapter: is this machine ready, and where is the book?"""

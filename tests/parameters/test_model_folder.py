@@ -1,0 +1,601 @@
+"""Model folders: what is saved comes back the same, and a folder that does not fit is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llm101.model import ModelConfig, Transformer
+from llm101.outside.notice import Notice
+from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
+from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
+from llm101.parameters.model_folder import ModelFolderError, find_parameters, fingerprint, load_transformer, save_model
+from llm101.tokenizer import Tokenizer
+
+TINY = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=32)
+HF = config_to_hugging_face(TINY)
+IDS = torch.tensor([[1, 2, 3, 4]])
+
+
+@pytest.fixture
+def model() -> Transformer:
+    return Transformer(TINY).initialise(seed=0).eval()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: Transformer) -> Path:
+    save_model(tmp_path / "model", model, dtype=torch.float32)
+    return tmp_path / "model"
+
+
+def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
+    parameters = ParameterFile(folder / "model.safetensors")
+    return {name: parameters.tensor(name).clone() for name in parameters.tensors}
+
+
+def with_tensors(folder: Path, **changes: torch.Tensor | None) -> Path:
+    """The folder after some tensors were replaced (a name's dots written as __), or removed (None)."""
+    tensors = tensors_of(folder)
+    for key, tensor in changes.items():
+        name = key.replace("__", ".")
+        if tensor is None:
+            del tensors[name]
+        else:
+            tensors[name] = tensor
+    write_parameters(folder / "model.safetensors", tensors)
+    return folder
+
+
+def with_config(folder: Path, **changes: Any) -> Path:
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+# There and back
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_saved_model_comes_back_number_by_number(tmp_path: Path, tied: bool) -> None:
+    config = ModelConfig(vocab_size=50, d_model=16, n_layers=2, n_heads=2, tie_embeddings=tied, rope_theta=500.0)
+    model = Transformer(config).initialise(seed=1)
+    save_model(tmp_path / "m", model, dtype=torch.float32)
+    loaded = load_transformer(tmp_path / "m")
+    assert loaded.config == config
+    assert not loaded.training
+    ours = dict(model.named_parameters())
+    theirs = dict(loaded.named_parameters())
+    assert theirs.keys() == ours.keys()  # with tied embeddings, one parameter and not two
+    assert all(torch.equal(theirs[name], ours[name]) for name in ours)
+    assert torch.equal(loaded(IDS), model.eval()(IDS))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_rounding_happens_once_on_the_way_out(tmp_path: Path, model: Transformer, dtype: torch.dtype) -> None:
+    save_model(tmp_path / "m", model, dtype=dtype)
+    loaded = load_transformer(tmp_path / "m")
+    for name, parameter in loaded.named_parameters():
+        assert parameter.dtype == torch.float32
+        assert torch.equal(parameter, model.get_parameter(name).to(dtype).float())
+    assert ParameterFile(tmp_path / "m" / "model.safetensors").dtype == str(dtype).removeprefix("torch.")
+
+
+def test_loading_leaves_the_random_numbers_alone(folder: Path) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    load_transformer(folder)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_loading_does_not_wait_for_torchs_compiler(folder: Path) -> None:
+    program = """
+        import sys
+        from llm101.parameters.model_folder import load_transformer
+        load_transformer(sys.argv[1])
+        print([name for name in ("torch._dynamo", "sympy", "transformers", "IPython") if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(folder)]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout == "[]\n"
+
+
+def test_a_loaded_model_does_not_need_its_files_any_more_and_can_be_trained(folder: Path) -> None:
+    loaded = load_transformer(folder)
+    shutil.rmtree(folder)
+    loaded(IDS).sum().backward()
+    assert loaded.model.embed_tokens.weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TINY,
+        ModelConfig(vocab_size=9, d_model=12, n_layers=1, n_heads=2, tie_embeddings=False, norm_eps=1e-6),
+        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, d_head=10, sliding_window=5),
+        ModelConfig(vocab_size=9, d_model=14, n_layers=1, n_heads=4, d_head=2),
+        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, qkv_bias=True),
+        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, qkv_bias=True, sliding_window=7),
+        ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, d_head=8),
+        ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, sliding_window=7, rope_theta=1e6),
+    ],
+)
+def test_every_config_that_can_be_written_reads_back_as_itself(config: ModelConfig) -> None:
+    assert config_from_hugging_face(json.loads(json.dumps(config_to_hugging_face(config)))) == config
+
+
+def test_qwen2_biases_together_with_qwen3_norms_have_no_family() -> None:
+    with pytest.raises(ModelFolderError, match="no Hugging Face family has both"):
+        config_to_hugging_face(
+            ModelConfig(vocab_size=9, d_model=12, n_layers=1, n_heads=2, qkv_bias=True, qk_norm=True)
+        )
+
+
+def test_the_tokenizer_is_saved_beside_the_model_and_its_end_token_ends_texts(
+    tmp_path: Path, model: Transformer
+) -> None:
+    tokenizer = Tokenizer.train(["once upon a time there was a time"] * 3, vocab_size=260)
+    save_model(tmp_path / "m", model, tokenizer)
+    assert Tokenizer.from_file(tmp_path / "m" / "tokenizer.json").encode("a time") == tokenizer.encode("a time")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert config["eos_token_id"] == config["bos_token_id"] == tokenizer.end_id
+    names = {path.name for path in (tmp_path / "m").iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+
+
+def test_metadata_reaches_the_parameter_file(tmp_path: Path, model: Transformer) -> None:
+    save_model(tmp_path / "m", model, metadata={"seed": "0"})
+    assert ParameterFile(tmp_path / "m" / "model.safetensors").metadata == {"format": "pt", "seed": "0"}
+
+
+def test_saving_again_replaces_the_model_and_keeps_other_files(folder: Path) -> None:
+    (folder / "MODEL_CARD.md").write_text("who made it")
+    other = Transformer(ModelConfig(vocab_size=20, d_model=8, n_layers=1, n_heads=2)).initialise(seed=3)
+    save_model(folder, other, dtype=torch.float32)
+    assert load_transformer(folder).config == other.config
+    assert {path.name for path in folder.iterdir()} == {"MODEL_CARD.md", "config.json", "model.safetensors"}
+
+
+def test_another_parameter_file_can_take_the_place_of_the_folders_own(folder: Path, tmp_path: Path) -> None:
+    original = ParameterFile(folder / "model.safetensors")
+    number = original.number("model.embed_tokens.weight", 3, 5).with_value(-0.75)
+    changed = original.save_copy(tmp_path / "changed.safetensors", [number])
+    for parameters in (changed, changed.path, str(changed.path)):
+        assert load_transformer(folder, parameters=parameters).model.embed_tokens.weight[3, 5] == -0.75
+
+
+def test_a_smaller_context_can_be_chosen(folder: Path) -> None:
+    loaded = load_transformer(folder, context_length=8)
+    assert loaded.model.cos.shape[0] == 8
+    with pytest.raises(ValueError, match="9 tokens do not fit the context of 8"):
+        loaded(torch.zeros(1, 9, dtype=torch.long))
+
+
+# Several files for one model
+
+
+def sharded(folder: Path) -> Path:
+    tensors = tensors_of(folder)
+    names = list(tensors)
+    weight_map = {}
+    for i, part in enumerate((names[:5], names[5:]), start=1):
+        shard = f"model-0000{i}-of-00002.safetensors"
+        write_parameters(folder / shard, {name: tensors[name] for name in part})
+        weight_map |= dict.fromkeys(part, shard)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    return folder
+
+
+def test_a_model_in_shards_is_the_same_model(folder: Path, model: Transformer) -> None:
+    whole = fingerprint(folder)
+    assert torch.equal(load_transformer(sharded(folder))(IDS), model(IDS))
+    assert fingerprint(folder) == whole == fingerprint(folder)
+    assert len({file.path.name for file in find_parameters(folder).values()}) == 2
+
+
+def changed_index(folder: Path, change: Any) -> Path:
+    path = sharded(folder) / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    change(index["weight_map"])
+    path.write_text(json.dumps(index))
+    return folder
+
+
+SECOND_SHARD = "model-00002-of-00002.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update({"model.norm.weight": "../model.safetensors"}), "not the name of a safetensors file"),
+        (lambda m: m.update({"model.norm.weight": "/etc/passwd"}), "not the name of a safetensors file"),
+        (lambda m: m.update({"model.norm.weight": "..\\x.safetensors"}), "not the name of a safetensors file"),
+        (lambda m: m.update({"model.norm.weight": 3}), "weight_map must be a table"),
+        (lambda m: m.update({"model.norm.weight": "gone.safetensors"}), "No such file"),
+        (lambda m: m.update({"extra": SECOND_SHARD}), f"'extra' is not in '{SECOND_SHARD}'"),
+        (lambda m: m.pop("model.norm.weight"), "does not say that 'model.norm.weight' lies in"),
+        (lambda m: m.clear(), "claims 2 layers for only 0 tensors"),
+    ],
+)
+def test_an_index_that_does_not_fit_its_shards_is_refused(folder: Path, change: Any, message: str) -> None:
+    with pytest.raises((ModelFolderError, ParameterFileError), match=message) as caught:
+        load_transformer(changed_index(folder, change))
+    assert "\n" not in str(caught.value)
+
+
+# Fingerprint
+
+
+def test_a_fingerprint_is_the_same_for_file_and_folder_and_follows_the_numbers(folder: Path, tmp_path: Path) -> None:
+    parameters = ParameterFile(folder / "model.safetensors")
+    assert fingerprint(folder) == fingerprint(parameters) == fingerprint(parameters.path) == parameters.fingerprint()
+    flipped = parameters.save_copy(tmp_path / "f", [parameters.number("model.norm.weight", 0).flip_bit(0)])
+    assert fingerprint(flipped) != fingerprint(folder)
+
+
+# Tensors that do not fit
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("model__norm__weight", None, "'model.norm.weight' is missing"),
+        ("model__extra__weight", torch.zeros(3), "'model.extra.weight' is not part of such a model"),
+        ("lm_head__bias", torch.zeros(300), "'lm_head.bias' is not part of such a model"),
+        ("model__norm__weight", torch.zeros(17), r"model.norm.weight has shape \[17\], but .* asks for \[16\]"),
+        ("model__norm__weight", torch.zeros(16, 1), r"has shape \[16, 1\]"),
+        ("model__norm__weight", torch.zeros(16, dtype=torch.int32), "model.norm.weight holds int32"),
+        ("model__norm__weight", torch.zeros(16).to(torch.float8_e5m2), "model.norm.weight holds float8_e5m2"),
+        ("model__norm__weight", torch.full((16,), torch.nan), "'model.norm.weight' holds NaN or infinity"),
+        ("model__norm__weight", torch.full((16,), torch.inf).bfloat16(), "'model.norm.weight' holds NaN or infinity"),
+        (
+            "model__norm__weight",
+            torch.full((16,), 1e300, dtype=torch.float64),
+            "'model.norm.weight' holds NaN or infinity",
+        ),
+        ("lm_head__weight", torch.zeros(300, 16), "ties lm_head.weight to model.embed_tokens.weight, but"),
+    ],
+)
+def test_a_tensor_that_does_not_fit_is_named(
+    folder: Path, name: str, tensor: torch.Tensor | None, message: str
+) -> None:
+    with pytest.raises(ModelFolderError, match=message) as caught:
+        load_transformer(with_tensors(folder, **{name: tensor}))
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_an_output_layer_that_repeats_the_tied_embedding_is_welcome(folder: Path, model: Transformer) -> None:
+    with_tensors(folder, lm_head__weight=model.model.embed_tokens.weight.detach().clone())
+    assert torch.equal(load_transformer(folder)(IDS), model(IDS))
+
+
+def test_old_llama_files_with_stored_wavelengths_are_welcome(folder: Path, model: Transformer) -> None:
+    with_tensors(folder, model__layers__0__self_attn__rotary_emb__inv_freq=torch.ones(2))
+    assert torch.equal(load_transformer(folder)(IDS), model(IDS))
+
+
+def test_untied_embeddings_need_an_output_layer(folder: Path) -> None:
+    with pytest.raises(ModelFolderError, match=r"'lm_head.weight' is missing"):
+        load_transformer(with_config(folder, tie_word_embeddings=False))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("num_hidden_layers", "claims 2147483648 layers for only 20 tensors"),
+        ("vocab_size", "asks for"),
+        ("hidden_size", "asks for"),
+        ("intermediate_size", "asks for"),
+        ("head_dim", "asks for"),
+        ("max_position_embeddings", "claims a context of 2,147,483,648 tokens; choose one of at most 1,048,576"),
+    ],
+)
+def test_a_config_that_claims_a_huge_model_costs_nothing(folder: Path, key: str, message: str) -> None:
+    with pytest.raises(ModelFolderError, match=message):
+        load_transformer(with_config(folder, **{key: 2**31}))
+
+
+def test_of_several_missing_tensors_the_first_is_named_and_the_others_counted(folder: Path) -> None:
+    names = ("model.layers.1.mlp.up_proj.weight", "model.norm.weight", "model.layers.0.mlp.up_proj.weight")
+    for n_lost, also in enumerate(("", r" \(and 1 more\)", r" \(and 2 more\)")):
+        name = names[n_lost]
+        with_tensors(folder, **{name.replace(".", "__"): None})
+        with pytest.raises(ModelFolderError, match=f"weight'{also} is missing"):
+            load_transformer(folder)
+
+
+# Folders that are no models
+
+
+def test_a_json_file_may_be_as_large_as_allowed_and_no_larger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (folder / "config.json").stat().st_size
+    monkeypatch.setattr("llm101.parameters.model_folder.MAX_JSON_BYTES", size)
+    load_transformer(folder)
+    monkeypatch.setattr("llm101.parameters.model_folder.MAX_JSON_BYTES", size - 1)
+    with pytest.raises(ModelFolderError, match="config.json is too large to be what its name says"):
+        load_transformer(folder)
+
+
+def test_a_folder_without_a_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFolderError, match="there is no such folder"):
+        load_transformer(tmp_path / "nowhere")
+    with pytest.raises(ModelFolderError, match="there is no such folder"):
+        load_transformer(folder / "config.json")
+    with pytest.raises(ModelFolderError, match=r"config.json: No such file"):
+        load_transformer(tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelFolderError, match=r"holds no model.safetensors"):
+        load_transformer(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"\x80")
+    with pytest.raises(ModelFolderError, match="pickled parameters, which can run code; get its safetensors version"):
+        load_transformer(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b"[1]", "not a JSON table"),
+        (b'{"a": 1, "a": 2}', "'a' occurs twice"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"vocab_size": 1' + b"0" * 10_000 + b"}", "not valid JSON|must be a whole number|model of type"),
+    ],
+)
+def test_a_config_that_is_not_json_is_refused(folder: Path, content: bytes, message: str) -> None:
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(ModelFolderError, match=message) as caught:
+        load_transformer(folder)
+    assert str(folder / "config.json") in str(caught.value) or "config.json" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+# What a config may ask for
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "gpt2"}, "a model of type 'gpt2'; llm101 runs llama, mistral, qwen2, qwen3"),
+        ({"model_type": None}, "a model of type None"),
+        ({"model_type": ["llama"]}, "a model of type"),
+        ({"hidden_act": "gelu"}, "hidden_act 'gelu'; llm101 computes only 'silu'"),
+        ({"attention_bias": True}, "attention_bias True; llm101 computes only False"),
+        ({"mlp_bias": True}, "mlp_bias True"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config .*; llm101 cannot do that"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "plain rotary positions"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "plain rotary positions"),
+        ({"rope_scaling": 2.0}, "rope_scaling must be a table, got 2.0"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "plain rotary positions"),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "plain rotary positions"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "turns whole heads only"),
+        ({"partial_rotary_factor": 0.25}, "partial_rotary_factor 0.25"),
+        ({"rope_parameters": {"rope_theta": 5e5}}, "gives rope_theta twice, as 10000.0 and 500000.0"),
+        ({"rope_theta": "10000"}, "rope_theta must be a number above 0, got '10000'"),
+        ({"rope_theta": 0}, "rope_theta must be a number above 0, got 0"),
+        ({"sliding_window": 128}, "unknown key 'sliding_window'"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "unknown key 'layer_types'"),
+        ({"final_logit_softcapping": 30.0}, "unknown key 'final_logit_softcapping', which could change"),
+        ({"auto_map": {"AutoModel": "code.py"}}, "unknown key 'auto_map'"),
+        ({"hidden_size": None}, "hidden_size must be a whole number from 1 to .*, got nothing"),
+        ({"hidden_size": 16.0}, "hidden_size must be a whole number .*, got 16.0"),
+        ({"vocab_size": True}, "vocab_size must be a whole number .*, got True"),
+        ({"num_key_value_heads": 0}, "num_key_value_heads must be a whole number .*, got 0"),
+        ({"num_key_value_heads": 3}, r"n_heads \(4\) must be a multiple of n_kv_heads \(3\)"),
+        ({"head_dim": 5}, "d_head must be even"),
+        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings must be true or false, got 'yes'"),
+        ({"rms_norm_eps": 0}, "rms_norm_eps must be a number above 0"),
+        ({"rms_norm_eps": 2.0}, "norm_eps must lie between 0 and 1"),
+    ],
+)
+def test_a_config_that_asks_for_other_arithmetic_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelFolderError, match=message) as caught:
+        config_from_hugging_face(HF | changes)
+    assert "\n" not in str(caught.value)
+    assert "config.json" in str(caught.value)
+
+
+QWEN2 = config_to_hugging_face(ModelConfig(vocab_size=9, d_model=8, n_layers=2, n_heads=2, qkv_bias=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "window"),
+    [
+        ({}, None),
+        ({"use_sliding_window": False, "sliding_window": 4096}, None),
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 2}, None),
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 0}, 64),
+        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2}, 64),
+        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention"] * 2}, None),
+        ({"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0}, None),
+    ],
+)
+def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any], window: int | None) -> None:
+    assert config_from_hugging_face(QWEN2 | changes).sliding_window == window
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1}, "in 1 of 2 layers"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "in 1 of 2 layers"),
+        ({"layer_types": ["full_attention"]}, "layer_types must list 2 layers"),
+        ({"layer_types": ["linear_attention"] * 2}, "llm101 knows full and sliding"),
+        ({"layer_types": ["sliding_attention"] * 2, "use_sliding_window": False}, "in 2 of 2 layers"),
+        ({"use_sliding_window": True, "sliding_window": 0, "max_window_layers": 0}, "sliding_window must be a whole"),
+        ({"use_sliding_window": 1}, "use_sliding_window must be true or false"),
+    ],
+)
+def test_windows_in_some_layers_only_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelFolderError, match=message):
+        config_from_hugging_face(QWEN2 | changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("embedding_multiplier", 12.0), ("residual_multiplier", 0.22), ("attention_multiplier", 1.0)),
+        *(("logits_scaling", 8.0), ("logit_scale", 0.0625), ("final_logit_softcapping", 30.0)),
+        *(("attn_logit_softcapping", 50.0), ("query_pre_attn_scalar", 256), ("num_local_experts", 8)),
+        *(("num_experts", 128), ("moe_intermediate_size", 768), ("no_rope_layers", [1, 1, 1, 0])),
+        *(("rope_local_base_freq", 10_000.0), ("rotary_pct", 0.25), ("use_qk_norm", True), ("attention_sinks", True)),
+        *(("attention_chunk_size", 8192), ("clip_qkv", 8.0), ("use_bidirectional_attention", True)),
+        *(
+            ("layer_types", ["full_attention", "linear_attention"]),
+            ("kv_lora_rank", 512),
+            ("hidden_activation", "gelu"),
+        ),
+        *(("auto_map", {"AutoModel": "code.py"}), ("text_config", {"attn": {"logit_cap": 30}}), ("use_rope", False)),
+        *(("adapters", ["a"]), ("new_thing", {"experts": 8}), ("compression_config", {"bits": 4})),
+    ],
+)
+def test_a_key_that_speaks_of_other_arithmetic_is_refused_by_name(key: str, value: Any) -> None:
+    with pytest.raises(ModelFolderError, match=f"'?{key}'?") as caught:
+        config_from_hugging_face(HF | {key: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("embedding_multiplier", 1.0), ("residual_multiplier", 1), ("logits_scaling", 1.0), ("num_experts", 0)),
+        *(("attn_logit_softcapping", 0.0), ("no_rope_layers", []), ("use_qk_norm", False), ("clip_qkv", 0)),
+        *(("layer_types", ["full_attention"] * 2), ("resid_pdrop", 0.1), ("_attn_implementation_internal", "sdpa")),
+        *(
+            ("training_date", "2026-11"),
+            ("quality", 0.9),
+            ("release_notes", {"author": {"name": "x"}}),
+            ("tags", ["a"]),
+        ),
+    ],
+)
+def test_another_key_is_named_once_and_read_over(key: str, value: Any) -> None:
+    config = HF | {key: value}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default", Notice)
+        assert config_from_hugging_face(config) == config_from_hugging_face(HF)
+        config_from_hugging_face(config)
+    line = f"config.json has keys that llm101 does not know, and takes for bookkeeping: '{key}'"
+    assert [str(one.message) for one in said] == [line]
+
+
+def test_a_key_that_says_nothing_is_not_mentioned() -> None:
+    assert config_from_hugging_face(HF | {"brand_new": None}) == config_from_hugging_face(HF)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, 1e300, float("inf"), True, "1e-5"])
+def test_a_real_number_must_be_one_and_above_zero(value: Any) -> None:
+    with pytest.raises(ModelFolderError, match="rms_norm_eps must be a number above 0, got"):
+        config_from_hugging_face(HF | {"rms_norm_eps": value})
+
+
+def test_a_switch_that_is_not_named_is_off() -> None:
+    tied = config_from_hugging_face(HF | {"tie_word_embeddings": True})
+    unnamed = config_from_hugging_face({key: value for key, value in HF.items() if key != "tie_word_embeddings"})
+    assert tied.tie_embeddings
+    assert not unnamed.tie_embeddings
+
+
+def test_both_layouts_of_the_rotary_base_are_read() -> None:
+    old = {key: value for key, value in HF.items() if key != "rope_parameters"} | {"rope_theta": 5e5}
+    new = {key: value for key, value in HF.items() if key != "rope_theta"}
+    new["rope_parameters"] = {"rope_type": "default", "rope_theta": 5e5}
+    neither = {key: value for key, value in old.items() if key != "rope_theta"}
+    assert config_from_hugging_face(old) == config_from_hugging_face(new)
+    assert config_from_hugging_face(old).rope_theta == 5e5
+    assert config_from_hugging_face(neither).rope_theta == 10_000.0
+
+
+def test_a_published_config_with_all_its_bookkeeping_is_read() -> None:
+    smollm2 = {
+        "_name_or_path": "checkpoints", "architectures": ["LlamaForCausalLM"], "attention_bias": False,
+        "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 576,
+        "initializer_range": 0.041666666666666664, "intermediate_size": 1536, "is_llama_config": True,
+        "max_position_embeddings": 8192, "mlp_bias": False, "model_type": "llama", "num_attention_heads": 9,
+        "num_hidden_layers": 30, "num_key_value_heads": 3, "pad_token_id": 2, "pretraining_tp": 1,
+        "rms_norm_eps": 1e-05, "rope_interleaved": False, "rope_scaling": None, "rope_theta": 100000,
+        "tie_word_embeddings": True, "torch_dtype": "bfloat16", "transformers.js_config": {"kv_cache_dtype": {}},
+        "transformers_version": "4.42.3", "use_cache": True, "vocab_size": 49152,
+    }  # fmt: skip
+    config = config_from_hugging_face(smollm2)
+    assert config.n_parameters == 134_515_008
+    assert (config.d_head, config.rope_theta, config.context_length) == (64, 100_000.0, 8192)
+
+
+# What cannot be saved
+
+
+def test_parameters_that_float16_cannot_hold_are_not_saved(tmp_path: Path, model: Transformer) -> None:
+    with torch.no_grad():
+        model.model.norm.weight[3] = 70_000
+    with pytest.raises(ModelFolderError, match=r"model.norm.weight holds NaN, .* too large for torch.float16"):
+        save_model(tmp_path / "m", model)
+    assert not (tmp_path / "m").exists()
+    save_model(tmp_path / "m", model, dtype=torch.bfloat16)
+    assert load_transformer(tmp_path / "m").model.norm.weight[3] == torch.tensor(70_000.0).bfloat16()
+
+
+def test_whole_numbers_are_no_dtype_for_a_model(tmp_path: Path, model: Transformer) -> None:
+    with pytest.raises(ModelFolderError, match=r"not as torch.int8"):
+        save_model(tmp_path / "m", model, dtype=torch.int8)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path: Path) -> None:
+    model = Transformer(ModelConfig(vocab_size=256, d_model=8, n_layers=1, n_heads=2))
+    tokenizer = Tokenizer.train(["a"], vocab_size=257)
+    with pytest.raises(ModelFolderError, match="the tokenizer has 257 tokens, the model only 256"):
+        save_model(tmp_path / "m", model, tokenizer)
+
+
+def test_a_save_that_fails_leaves_the_older_model_complete(folder: Path, model: Transformer) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    class Broken:
+        vocab_size, end_id = 300, None
+
+        def save(self, path: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+    model.model.norm.weight.data.fill_(2)
+    for target in (folder, folder.parent / "new"):
+        with pytest.raises(ModelFolderError, match=f"cannot write {target}: No space left on device"):
+            save_model(target, model, Broken())  # type: ignore[arg-type]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file size to set")
+def test_a_full_disk_leaves_the_older_model_complete(folder: Path) -> None:
+    program = """
+        import resource, sys, torch
+        from llm101.parameters.model_folder import load_transformer, save_model
+        model = load_transformer(sys.argv[1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        model.model.norm.weight.data.fill_(2)
+        for target in sys.argv[1:]:
+            try:
+                save_model(target, model, dtype=torch.float32)
+            except ValueError as error:
+                print(str(error).endswith("File too large; nothing was changed there"))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(folder), str(folder.parent / "new")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr) == ("True\nTrue\n", "")
+    assert load_transformer(folder).model.norm.weight[0] == 1
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_that_cannot_be_made_gets_one_line(folder: Path, model: Transformer) -> None:
+    with pytest.raises(ModelFolderError, match="cannot write .*config.json.*; nothing was changed there"):
+        save_model(folder / "config.json" / "m", model)
