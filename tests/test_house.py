@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def _imports(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield from _imports(child)
 
 
+@cache
 def arrows(folder: Path) -> dict[str, set[str]]:
     """For each module of a package, the modules of the same package that it imports."""
     known = modules(folder)
@@ -83,6 +85,7 @@ def room(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
+@cache
 def rooms() -> dict[str, set[str]]:
     """For each room, the rooms that it stands on."""
     between: dict[str, set[str]] = {}
@@ -131,6 +134,34 @@ def test_the_drawing_names_every_room_and_no_other() -> None:
     heads = re.findall(r"^  (\S.*?)  ", drawing, re.MULTILINE)
     drawn = {name.strip("/").removesuffix(".py") for head in heads for name in head.split(", ")}
     assert drawn - {"models"} == set(rooms())
+
+
+def links() -> list[tuple[str, str]]:
+    """What ARCHITECTURE.md calls by name, and the file in which it says that it lies."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    return re.findall(r"\[`([\w.]+)`\]\(([\w/]+\.py)\)", text)
+
+
+def names_in(path: Path) -> set[str]:
+    """Functions, classes and methods of a module."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+    return names
+
+
+@pytest.mark.parametrize(("name", "file"), links())
+def test_what_the_architecture_names_is_where_it_says(name: str, file: str) -> None:
+    assert {name, name.removeprefix(f"{Path(file).stem}.")} & names_in(ROOT / file)
+
+
+def test_the_architecture_follows_one_token_through_the_house() -> None:
+    passed = [Path(file).parts[1].removesuffix(".py") for _, file in links()]
+    assert {"library", "tokenizer", "inference", "model"} <= set(passed)
+    assert len(set(links())) >= 10
 
 
 def test_the_library_knows_no_front_end_and_widgets_no_library() -> None:
