@@ -71,7 +71,7 @@ def shipped_measurements() -> dict[str, Any]:
 
     Returns:
         {"seed", "max_tokens", "n_prompts", "brought_in": a dict per way, "taken_out": the same}: the fields of Way
-        and Outcome in steering_study.py.
+        and Outcome in steering/study.py.
     """
     return json.loads(shipped_file("steering.json").read_bytes())
 

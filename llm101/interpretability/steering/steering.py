@@ -10,7 +10,7 @@ Held everywhere, a latent soon spoils the text. It need not be: the layers below
 call at a token always is the plain model's own opinion of the text, and tells where the concept would fit (hold it
 there alone: `reach`) and when the text is about it at last (then let go: `enough`).
 
-It knows models and autoencoders; what a steered text is worth is measured in steering_study.py.
+It knows models and autoencoders; what a steered text is worth is measured in study.py.
 
 Reading order: clamp, add, steered; then Steering, which can be kept in a file, and Listener, which remembers.
 """
