@@ -21,8 +21,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from llm101.bpe import Merge, count_pairs, merge_pair, split_into_words, train_bpe, train_bpe_plainly
 from llm101.tokenizer import Tokenizer
+from llm101.tokenizer.bpe import Merge, count_pairs, merge_pair, split_into_words, train_bpe, train_bpe_plainly
+from tests.benchmarks.history import record
 
 VOCAB_SIZE, N_MERGES = 4096, 4096 - 257
 PART_CHARACTERS, SAME_CHARACTERS, SAME_MERGES = 500_000, 60_000, 200
@@ -97,6 +98,7 @@ def main() -> int:
     with open(path, encoding="utf-8", newline="") as file:
         texts = file.read(arguments.megabytes * 1_000_000).split("<|endoftext|>")
     found = measure(texts)
+    record("bpe", {f"{name}_s": seconds for name, seconds in found.items()}, megabytes=arguments.megabytes)
     small = "".join(texts)[:SAME_CHARACTERS]
     same = train_bpe([small], SAME_MERGES) == train_bpe_plainly(small, SAME_MERGES)
     if arguments.json:

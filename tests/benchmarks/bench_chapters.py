@@ -9,11 +9,12 @@ The book's own budget: 150 s on two cores for a chapter (90 s for 00 and 01 toge
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from tests.benchmarks.history import record
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 RUN = """
@@ -26,24 +27,33 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def measure(chapter: Path) -> str:
-    """Run a chapter in a kernel of its own and say what that took."""
+def measure(chapter: Path) -> dict[str, float]:
+    """What it takes to run a chapter in a kernel of its own."""
+    import resource  # which Windows does not have; nor does this file break the tests there, which read it
+
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     run = subprocess.run(
         [sys.executable, "-c", RUN, str(chapter), str(BOOK)], capture_output=True, text=True, check=True
     )
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    processor_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     kib = int(run.stdout.split()[-1]) / (1024 if sys.platform == "darwin" else 1)  # macOS counts in bytes
-    return f"{chapter.stem:18} {seconds:6.1f} s  {processor_s:6.1f} s of processor  {kib / 1024:5.0f} MiB at most"
+    return {"seconds": seconds, "processor_seconds": processor_seconds, "most_mib": kib / 1024}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How long each chapter takes, and how much memory.")
     parser.add_argument("chapters", nargs="*", type=Path, help="default: all of them")
     chapters = parser.parse_args().chapters or sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+    found: dict[str, dict[str, float]] = {}
     for chapter in chapters:
-        print(measure(chapter), flush=True)
+        found[chapter.stem] = took = measure(chapter)
+        print(
+            f"{chapter.stem:18} {took['seconds']:6.1f} s  {took['processor_seconds']:6.1f} s of processor  "
+            f"{took['most_mib']:5.0f} MiB at most",
+            flush=True,
+        )
+    record("chapters", found)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,15 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llm101
 from llm101 import LanguageModel, load
 from llm101.compression import compress
 from llm101.compression.compressor import pack, unpack
 from llm101.compression.container import METHODS, Container
-from llm101.stories import stories
+from llm101.corpus.stories import stories
+from tests.benchmarks.history import record
 
 SOURCE = Path(llm101.__file__).parent
 BOOK = SOURCE.parent / "book"
@@ -71,7 +73,7 @@ def xz(data: bytes) -> bytes:
     return lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
 
 
-def measure(data: bytes, lm: LanguageModel) -> dict[str, object]:
+def measure(data: bytes, lm: LanguageModel) -> dict[str, Any]:
     """All figures for one file."""
     start = time.perf_counter()
     n_xz = len(xz(data))
@@ -105,17 +107,18 @@ def main() -> None:
     lm = load(options.model)
     compress(stories("valid")[0].encode(), lm)  # compiles, the first time on a machine
     files = {path.name: path.read_bytes() for path in options.files} or kinds()
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, data in files.items():
         found[name] = row = measure(data, lm)
         if not options.json:
-            ways = ", ".join(f"{way} {n_bytes:,}" for way, n_bytes in row["method"].items())  # pyright: ignore
+            ways = ", ".join(f"{way} {n_bytes:,}" for way, n_bytes in row["method"].items())
             print(
                 f"{name:<18} {row['n_bytes']:>9,} -> {row['packed']:>8,} (xz {row['xz']:>8,}) "
                 f"{row['bits_per_byte']:.3f} bits per byte  {row['seconds']:7.2f} s (xz {row['xz_seconds']:5.2f}, "
                 f"back {row['back_seconds']:6.2f}; {row['more_seconds_per_mb']:8.2f} s per MB more)  {ways}",
                 flush=True,
             )
+    record("compression", found, model=lm.name)
     if options.json:
         print(json.dumps(found))
         return

@@ -29,6 +29,7 @@ import torch
 import llm101
 from llm101.inference import InferenceEngine
 from llm101.model import Transformer
+from tests.benchmarks.history import record
 
 N_PREFILL, N_PREFILLS, N_PROMPT, CONTEXT_NEEDED = 256, 5, 16, 512
 Engine = tuple[Callable[[list[int], int], object], Callable[[list[int]], object]]  # decode n tokens; prefill
@@ -247,6 +248,14 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     report = run(args.model, args.threads, args.tokens, args.rounds)
+    record(
+        "inference",
+        {name: report[name] for name in ("engines", "ratios", "roofline_tokens_per_second")},
+        model=report["model"],
+        threads=args.threads,
+        tokens=args.tokens,
+        rounds=args.rounds,
+    )
     if args.json:
         print(json.dumps(report, indent=2))
     else:

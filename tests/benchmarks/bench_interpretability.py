@@ -17,9 +17,8 @@ from contextlib import nullcontext
 
 import torch
 
-from llm101.atomic_file import atomic_file
-from llm101.interpretability.autoencoder_training import AutoencoderRecipe, AutoencoderTrainer
-from llm101.interpretability.detectors import (
+from llm101.corpus.stories import stories
+from llm101.interpretability.autoencoder.detectors import (
     Strengths,
     detectors_of_words,
     found_on_one_half,
@@ -28,8 +27,10 @@ from llm101.interpretability.detectors import (
     strongest_per_text,
     tokens_of_name,
 )
+from llm101.interpretability.autoencoder.scorecard import Scorecard, score
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
+from llm101.interpretability.autoencoder.training import AutoencoderRecipe, AutoencoderTrainer
 from llm101.interpretability.residuals import residual_rows, text_ids
-from llm101.interpretability.scorecard import Scorecard, score
 from llm101.interpretability.shipped import (
     LANDMARKS,
     LabelledText,
@@ -40,11 +41,11 @@ from llm101.interpretability.shipped import (
     shipped_file,
     shipped_steering,
 )
-from llm101.interpretability.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
 from llm101.interpretability.steering import EVERYWHERE, Steering
-from llm101.interpretability.steering_study import Outcome, compare, mean_difference, outcome, write_stories
+from llm101.interpretability.steering.study import Outcome, compare, mean_difference, outcome, write_stories
 from llm101.library import LanguageModel, load
-from llm101.stories import stories
+from llm101.outside.atomic_file import atomic_file
+from tests.benchmarks.history import Figures, record
 
 SEED = 11
 """Of the stories; everything was chosen with others."""
@@ -62,8 +63,8 @@ def reader_cards(lm: LanguageModel, texts: list[str]) -> Iterator[tuple[str, Sco
     for seed in range(3):
         start, trainer = time.perf_counter(), AutoencoderTrainer(rows, shape, AutoencoderRecipe(steps=400, seed=seed))
         list(trainer.moments())
-        name = f"1,024 latents, seed {seed} ({time.perf_counter() - start:.0f} s)"
-        yield name, score(lm.model, trainer.autoencoder(), unread_ids)
+        print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
+        yield f"1024 latents, seed {seed}", score(lm.model, trainer.autoencoder(), unread_ids)
     yield "shipped", score(lm.model, sae, unread_ids)
 
 
@@ -120,33 +121,42 @@ def taken_out(lm: LanguageModel, sae: SparseAutoencoder) -> Iterator[dict[str, o
         yield {"name": name, "strength": strength or 0, **ratios, **dataclasses.asdict(found)}
 
 
-def print_steering(lm: LanguageModel, sae: SparseAutoencoder, texts: list[LabelledText], record: bool) -> None:
-    """The bridge brought into stories, and taken out of them."""
+def measure_steering(lm: LanguageModel, sae: SparseAutoencoder, texts: list[LabelledText], keep: bool) -> Figures:
+    """The bridge brought into stories, and taken out of them; printed, and recorded in steering.json if it is to be."""
     kept: dict[str, list[dict[str, object]]] = {"brought_in": [], "taken_out": []}
     for title, rows in (("brought_in", brought_in(lm, texts)), ("taken_out", taken_out(lm, sae))):
         for row in rows:
             kept[title].append(row)
             print({name: round(x, 3) if isinstance(x, float) else x for name, x in row.items()}, flush=True)
-    if record:
+    if keep:
         about = {"seed": SEED, "max_tokens": 100, "n_prompts": len(prompts())}
         with atomic_file(shipped_file("steering.json")) as file:
             file.write(json.dumps({**about, **kept}, indent=1).encode())
+    return {title: {str(row["name"]): numbers(row) for row in rows} for title, rows in kept.items()}
+
+
+def numbers(row: dict[str, object]) -> dict[str, float]:
+    """What in a row of a table was measured."""
+    return {name: float(x) for name, x in row.items() if isinstance(x, (int, float))}
 
 
 def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep what steering does in steering.json")
-    record = parser.parse_args().record
+    keep = parser.parse_args().record
     torch.set_num_threads(1)
     lm, sae, texts = load("storyteller"), shipped_autoencoder(), labelled_texts()
-    print_steering(lm, sae, texts, record)
+    steering = measure_steering(lm, sae, texts, keep)
+    cards: dict[str, dict[str, float]] = {}
     for name, card in reader_cards(lm, [text.text for text in texts]):
+        cards[name] = numbers(card.facts())
         print(f"{name}: { {figure: round(value, 4) for figure, value in card.facts().items()} }", flush=True)
     print_planted(lm, sae, texts)
     for concept, found in detectors_of_words(lm, sae, stories("valid")).items():
         precision, recall = found.judgement.precision, found.judgement.recall
         print(f"{concept:8} latent {found.column:5} precision {precision:.2f} recall {recall:.2f}")
+    record("interpretability", {"steering": steering, "scorecards": cards})
 
 
 if __name__ == "__main__":

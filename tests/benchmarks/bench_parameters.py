@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from llm101.parameters import ParameterFile, write_parameters
+from tests.benchmarks.history import record
 
 GOAL_MS = 100.0
 N_TENSORS, N_NUMBERS = 400, 12_500_000  # 400 tensors of 25 MB
@@ -52,14 +53,22 @@ def main() -> None:
         open_ms = median_ms(lambda: ParameterFile(path))
         print(f"file                  {parameters.n_bytes / 1e9:.1f} GB, {len(parameters.tensors)} tensors")
         print(f"open                  {open_ms:8.2f} ms   (goal: below {GOAL_MS:.0f})")
-        print(f"one number            {median_ms(lambda: parameters.number('model.layers.399.weight', 7)):8.2f} ms")
-        print(f"one tensor, mapped    {median_ms(lambda: parameters.tensor('model.layers.399.weight')):8.2f} ms")
+        number_ms = median_ms(lambda: parameters.number("model.layers.399.weight", 7))
+        tensor_ms = median_ms(lambda: parameters.tensor("model.layers.399.weight"))
+        print(f"one number            {number_ms:8.2f} ms")
+        print(f"one tensor, mapped    {tensor_ms:8.2f} ms")
 
         small = Path(folder) / "storyteller_size.safetensors"
         tensors = {"weight": torch.randn(5_477_632).half()}
-        print(f"write 11 MB           {median_ms(lambda: write_parameters(small, tensors), 5):8.2f} ms")
-        print(f"fingerprint 11 MB     {median_ms(ParameterFile(small).fingerprint, 5):8.2f} ms")
-        print(f"check finite 11 MB    {median_ms(ParameterFile(small).check_finite, 5):8.2f} ms")
+        write_ms = median_ms(lambda: write_parameters(small, tensors), 5)
+        fingerprint_ms = median_ms(ParameterFile(small).fingerprint, 5)
+        check_ms = median_ms(ParameterFile(small).check_finite, 5)
+        print(f"write 11 MB           {write_ms:8.2f} ms")
+        print(f"fingerprint 11 MB     {fingerprint_ms:8.2f} ms")
+        print(f"check finite 11 MB    {check_ms:8.2f} ms")
+    of_ten_gigabytes = {"open_ms": open_ms, "number_ms": number_ms, "tensor_ms": tensor_ms}
+    of_a_storyteller = {"write_ms": write_ms, "fingerprint_ms": fingerprint_ms, "check_finite_ms": check_ms}
+    record("parameters", {"ten_gigabytes": of_ten_gigabytes, "storyteller": of_a_storyteller})
 
 
 if __name__ == "__main__":

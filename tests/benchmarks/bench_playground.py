@@ -17,8 +17,9 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-from llm101.ranks import published_tokenizer
+from llm101.tokenizer import Tokenizer
 from llm101_widgets import TokenizerPlayground
+from tests.benchmarks.history import record
 from tests.browser.lab import CHROMIUM_FLAGS, MISSING_CHROMIUM, find_chromium
 from tests.browser.test_widgets import show_without_kernel
 
@@ -44,7 +45,9 @@ GO_TO = "([share]) => { const t = document.querySelector('textarea'), at = Math.
 def some_text(n_characters: int) -> str:
     """Sentences of English words, numbers and punctuation, with a new line now and then."""
     rng = random.Random(0)
-    words = [t.decode() for t in published_tokenizer("gpt2").ranks if t[:1] == b" " and t[1:].isalpha() and len(t) > 2]
+    words = [
+        t.decode() for t in Tokenizer.from_tiktoken("gpt2").ranks if t[:1] == b" " and t[1:].isalpha() and len(t) > 2
+    ]
     text = ""
     while len(text) < n_characters:
         sentence = "".join(rng.choices(words[:5000], k=rng.randint(4, 14))).strip().capitalize()
@@ -68,7 +71,7 @@ def press_keys(page: Page, text: str, share: float) -> list[float]:
 
 
 def measure(page: Page) -> Iterator[dict[str, Any]]:
-    tokenizers = [published_tokenizer(name) for name in SHOWN[-1]]
+    tokenizers = [Tokenizer.from_tiktoken(name) for name in SHOWN[-1]]
     show_without_kernel(page, TokenizerPlayground(tokenizers, text="", shown=SHOWN[-1]))
     page.evaluate(LISTEN)
     for n_characters, goal_ms in GOAL_MS.items():
@@ -102,9 +105,13 @@ def main() -> int:
             return 2
         flags = [*CHROMIUM_FLAGS, "--disable-frame-rate-limit", "--disable-gpu-vsync"]
         browser = playwright.chromium.launch(executable_path=str(chromium), args=flags)
+        found: dict[str, dict[str, float]] = {}
         for row in measure(browser.new_page(viewport={"width": 1100, "height": 900})):
+            where = f"{row['n_characters']}_characters.{row['n_tokenizers']}_tokenizers.{row['place']}"
+            found[where] = {name: row[name] for name in ("p50_ms", "p95_ms")}
             print(json.dumps(row) if arguments.json else in_words(row), flush=True)
         browser.close()
+    record("playground", found)
     return 0
 
 

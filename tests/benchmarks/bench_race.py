@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_race.py [--text ../shared/corpus/tinyshakespeare.txt] [--threads 2] [--json]
 
-The baseline (plain_baseline.py) trains to its end; ours (llm101.pretraining.race) goes through this library's own
+The baseline (plain_baseline.py) trains to its end; ours (llm101.pretraining.study.race) goes through this library's own
 Pretrainer. Both take turns, step by step, so that a busy machine slows both alike. Each has its own clock, which
 runs while its model is made and trained. Reading the text and judging are off the clock, and the same for both:
 every character of the last tenth, in windows of 64, the baseline's context.
@@ -29,8 +29,9 @@ from llm101.corpus import Corpus
 from llm101.model import ModelConfig, Transformer
 from llm101.pretraining import Pretrainer, Recipe
 from llm101.pretraining.memory import keep_freed_memory
-from llm101.pretraining.race import RACE_CONFIG, RACE_RECIPE
+from llm101.pretraining.study.race import RACE_CONFIG, RACE_RECIPE
 from tests.benchmarks import plain_baseline
+from tests.benchmarks.history import record
 
 WINDOW = 64
 TRAIN_SHARE = 0.9
@@ -142,6 +143,7 @@ def main() -> None:
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         result = race(Shakespeare(chosen.text, Path(folder) / "corpus"))
+    record("race", {name: result[name] for name in ("baseline", "ours", "times_faster")}, threads=chosen.threads)
     if chosen.json:
         print(json.dumps(result))
         return

@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 
 from llm101 import load
-from llm101.corpus import Corpus, documents
+from llm101.corpus import Corpus
+from llm101.corpus.documents import documents
 from llm101.pretraining import evaluate
+from tests.benchmarks.history import record
 
 LIMIT_BITS_PER_BYTE = 0.317
 FILES = ("stories-valid.txt", "landmarks-valid.txt")
@@ -64,6 +66,7 @@ def main() -> None:
         print(f"bench_storyteller: no folder {options.corpus}; name the folder of the validation texts with --corpus")
         return
     results = {name: measure(options.corpus / name, options.model) for name in FILES}
+    record("storyteller", results, model=Path(options.model).name)
     if options.json:
         print(json.dumps(results))
         return

@@ -20,11 +20,13 @@ import torch.nn.functional as F
 
 from llm101.model import ModelConfig, Transformer
 from llm101.pretraining.device import SMALL_WORK
+from tests.benchmarks.history import record
 
 SHAPES = [(32, 128), (64, 256), (64, 1024), (128, 1024), (256, 512), (192, 2048), (320, 2048)]
 """Width of the model, tokens at once."""
 LAYERS, VOCAB, ROW = 4, 512, 128
 SECONDS = 3.0
+CONDITIONS = ("alone", "beside_a_busy_core")
 
 
 def seconds_of_a_step(model: Transformer, ids: torch.Tensor, threads: int) -> float:
@@ -69,6 +71,8 @@ def main() -> None:
         {"width": width, "tokens": tokens, "work": work, "alone": gain, "beside_a_busy_core": crowded}
         for (width, tokens), (work, gain), (_, crowded) in zip(SHAPES, alone, beside, strict=True)
     ]
+    gains = {f"{row['width']}_wide.{row['tokens']}_tokens": {name: row[name] for name in CONDITIONS} for row in rows}
+    record("threads", gains, threads=threads)
     if options.json:
         print(json.dumps({"threads": threads, "small_work": SMALL_WORK, "rows": rows}))
         return

@@ -11,7 +11,7 @@ settings made small) is not committed: `git checkout tests/benchmarks/history.js
 Figures of different machines are not compared, so each record says what it ran on; it names no computer, user or
 folder. What the figures mean, only the benchmarks know.
 
-Reading order: record, machine, versions, commit; then main, which reads what was recorded.
+Reading order: record, flat, machine, versions, commit; then main, which reads what was recorded.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,29 +38,33 @@ PACKAGES = ("torch", "numpy", "numba", "tokenizers", "transformers", "llama-cpp-
 """Whose releases change a figure, as far as they are installed."""
 DIGITS = 6
 
+Figures = Mapping[str, "float | Figures"]
+"""What was measured, by name, in as many levels as it takes."""
 
-def record(benchmark: str, figures: Mapping[str, float], file: Path = HISTORY, **settings: object) -> None:
+
+def record(benchmark: str, figures: Figures, file: Path = HISTORY, **settings: object) -> None:
     """Append one run of a benchmark to the history.
 
     Args:
         benchmark: its name: "inference" for bench_inference.py.
-        figures: what was measured, by name; a unit ends the name (open_ms). Kept to six digits.
+        figures: what was measured; a unit ends the name (open_ms). Kept to six digits, under one name: see flat.
         file: where to.
         settings: what else decides the figures (model="storyteller", threads=2): only runs with the same are compared.
 
     Raises:
         ValueError: there is no figure, or one is no finite number.
     """
-    if not figures:
+    measured = dict(flat(figures))
+    if not measured:
         raise ValueError(f"{benchmark} has no figures to record")
-    for name, figure in figures.items():
+    for name, figure in measured.items():
         if not math.isfinite(figure):
             raise ValueError(f"{benchmark}.{name} is {figure}, which is no measurement")
     line = {
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "benchmark": benchmark,
         "settings": settings,
-        "figures": {name: float(f"{figure:.{DIGITS}g}") for name, figure in figures.items()},
+        "figures": {name: float(f"{figure:.{DIGITS}g}") for name, figure in measured.items()},
         "machine": machine(),
         "versions": versions(),
         **commit(),
@@ -67,6 +72,21 @@ def record(benchmark: str, figures: Mapping[str, float], file: Path = HISTORY, *
     with open(file, "a", encoding="utf-8", newline="\n") as history:
         history.write(json.dumps(line) + "\n")
     print(f"Recorded: python -m tests.benchmarks.history {benchmark}", file=sys.stderr)
+
+
+def flat(figures: Figures, above: str = "") -> Iterator[tuple[str, float]]:
+    """Each figure with its whole name, which a command line takes without quotes.
+
+    Example:
+        >>> dict(flat({"generate, float32": {"prefill_ms": 3.5}, "ratio": 2.0}))
+        {'generate_float32.prefill_ms': 3.5, 'ratio': 2.0}
+    """
+    for name, value in figures.items():
+        whole = above + re.sub(r"[\s,]+", "_", name)
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{whole}.")
+        else:
+            yield whole, value
 
 
 def machine() -> dict[str, Any]:

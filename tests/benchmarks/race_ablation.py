@@ -20,11 +20,11 @@ from pathlib import Path
 
 import torch
 
-from llm101.atomic_file import atomic_file
 from llm101.model import ModelConfig
+from llm101.outside.atomic_file import atomic_file
 from llm101.pretraining import Recipe
 from llm101.pretraining.memory import keep_freed_memory
-from llm101.pretraining.race import ABLATION, RACE_CONFIG, RACE_RECIPE
+from llm101.pretraining.study.race import ABLATION, RACE_CONFIG, RACE_RECIPE
 from tests.benchmarks import plain_baseline
 from tests.benchmarks.bench_race import MISSING, Shakespeare, judge, options, ours
 

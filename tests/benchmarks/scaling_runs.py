@@ -1,6 +1,6 @@
-"""Train the small models that the scaling law is fitted to (llm101/pretraining/scaling_runs.json); about 45 minutes.
+"""Train the small models that the scaling law is fitted to (scaling_runs.json in llm101/pretraining/study); 45 minutes.
 
-    python tests/benchmarks/scaling_runs.py [--corpus ../shared/corpus] [--out llm101/pretraining/scaling_runs.json]
+    python tests/benchmarks/scaling_runs.py [--corpus ../shared/corpus] [--out FILE]
 
 Each run is a whole one, with a schedule of its own, by the Storyteller's recipe and on its text with its tokenizer.
 A step reads more tokens the longer the run is, with the square root, such that the Storyteller (21.3 M tokens in
@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 
 from llm101 import load
-from llm101.atomic_file import atomic_file
 from llm101.corpus import Corpus
 from llm101.model import ModelConfig, Transformer
+from llm101.outside.atomic_file import atomic_file
 from llm101.pretraining import Pretrainer, Recipe
 from llm101.pretraining.memory import keep_freed_memory
 
@@ -82,7 +82,7 @@ def main() -> None:
     """Train what is missing, the cheapest first."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"), help="where stories-train.txt is")
-    parser.add_argument("--out", type=Path, default=Path("llm101/pretraining/scaling_runs.json"))
+    parser.add_argument("--out", type=Path, default=Path("llm101/pretraining/study/scaling_runs.json"))
     parser.add_argument("--work", type=Path, default=Path("runs/scaling"), help="folder for the encoded text")
     options = parser.parse_args()
     keep_freed_memory()
