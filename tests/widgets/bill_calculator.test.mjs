@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
 const { bill, duration, fromSlider, fromWords, inWords, lines, readField, rounded, summary, wholeFromSlider } =
-  await loadModules("bill_calculator/figures.js", "bill_calculator/widget.js");
+  await loadModule("bill_calculator/widget.js");
 
 const A100 = { flops: 312e12, watts: 400, price: 1.16 };
 const ARTICLE = { n_parameters: 69e9, n_tokens: 2e12, n_machines: 6000, utilisation: 0.43, dollars_per_hour: null };

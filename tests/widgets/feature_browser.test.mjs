@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { back, forward, foundWords, level, peak, percent, search, unpack, visible, visit } = await loadModules(
-  "feature_browser/search.js", "feature_browser/parts.js", "feature_browser/widget.js"); // prettier-ignore
+const { back, forward, foundWords, level, peak, search, unpack, visit } =
+  await loadModule("feature_browser/widget.js");
 
 const latent = (id, words, promoted = []) => ({ id, words, promoted });
 const RECORDING = {
@@ -51,13 +51,8 @@ test("a stronger token never looks weaker", () => {
   assert.deepEqual([0, 1, 24, 25, 50, 74, 75, 99].map(level), [0, 1, 1, 2, 3, 3, 4, 4]);
 });
 
-test("a share is said as precisely as it matters", () => {
-  assert.deepEqual([0, 0.0000412, 0.0031, 0.0995, 0.5].map(percent), ["0 %", "0.0041 %", "0.31 %", "10 %", "50 %"]);
-});
-
 test("the strongest token of a passage is named", () => {
   assert.deepEqual(peak([[7, 8, 9], [0, 99, 12]]), [8, 99]);
-  assert.equal(visible(" a\n"), "“ a⏎”");
 });
 
 test("what was found is said with what to do if nothing was", () => {

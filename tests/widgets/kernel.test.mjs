@@ -2,19 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { tick } from "./fake_clock.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { GONE, SILENT, lineToPython } = await loadModules("kernel.js");
-
-// A clock that goes when it is told to.
-let [now, due] = [0, new Map()];
-globalThis.setTimeout = (ring, ms) => due.set({}, [now + ms, ring]) && [...due.keys()].at(-1);
-globalThis.clearTimeout = (timer) => due.delete(timer);
-
-function tick(ms) {
-  now += ms;
-  for (const [timer, [when, ring]] of due) if (when <= now) due.delete(timer), ring();
-}
+const { GONE, SILENT, lineToPython } = await loadModule("page/kernel.js");
 
 /** A line, what it told the reader, and the model at its end, which sends as `send` does. */
 function line(send = () => {}) {

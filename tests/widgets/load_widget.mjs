@@ -4,15 +4,9 @@
 import { readFile } from "node:fs/promises";
 
 const IMPORT = /^import \{[^}]*\} from "(\.[^"]*)";\n/gm;
-const fileOf = (path) => new URL(`../../widgets/llm101_widgets/${path}`, import.meta.url);
-const load = (source) => import(`data:text/javascript;base64,${Buffer.from(source).toString("base64")}`);
 
-export async function loadWidget(name) {
-  return load(await readFile(fileOf(`${name}/widget.js`), "utf8"));
-}
-
-/** Several files and what they import joined into one, as llm101_widgets.javascript does it. */
-export async function loadModules(...paths) {
+/** A file and all that it imports joined into one, as llm101_widgets.page does it. */
+export async function joined(path) {
   const files = new Map();
   async function read(file) {
     if (files.has(file.href)) return;
@@ -20,6 +14,10 @@ export async function loadModules(...paths) {
     for (const [, beside] of text.matchAll(IMPORT)) await read(new URL(beside, file));
     files.set(file.href, text.replace(IMPORT, ""));
   }
-  for (const path of paths) await read(fileOf(path));
-  return load([...files.values()].join("\n"));
+  await read(new URL(`../../widgets/llm101_widgets/${path}`, import.meta.url));
+  return [...files.values()].join("\n");
+}
+
+export async function loadModule(path) {
+  return import(`data:text/javascript;base64,${Buffer.from(await joined(path)).toString("base64")}`);
 }

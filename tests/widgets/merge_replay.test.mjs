@@ -2,11 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { numberMerges, replay, spellKey, stepAt } = await loadModules(
-  "number_field.js", "token_playground/slices.js", "token_playground/bpe.js", "token_playground/pieces.js",
-  "merge_replay/widget.js"); // prettier-ignore
+const { numberMerges, replay, spellKey, stepAt } = await loadModule("merge_replay/widget.js");
 
 const lastEnds = (words, merges) => replay(words, numberMerges(merges)).at(-1).ends;
 

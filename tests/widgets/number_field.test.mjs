@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { clamp, numberField } = await loadModules("number_field.js");
+const { clamp, numberField } = await loadModule("page/number_field.js");
 
 test("a number out of range goes to the nearest that is allowed, and nonsense changes nothing", () => {
   const limits = { min: 1, max: 100, old: 80, whole: true };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
 const { colour, decode, flip, formula, groups, inFull, move, part, place } =
-  await loadModules("parameter_microscope/widget.js");
+  await loadModule("parameter_microscope/widget.js");
 
 /** The formula as one would write it in a line. */
 function written(pattern, dtype) {

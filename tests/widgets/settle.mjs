@@ -1,8 +1,8 @@
 // Computes in the page's way what Python sent on standard input, as JSON: {"logits" (base64), "settings"} for each case
 //     ->  [ids, shares] of each, likeliest first, as JSON
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { scoresOf, settle } = await loadModules("inference_stepper/choices.js");
+const { scoresOf, settle } = await loadModule("inference_stepper/choices.js");
 
 const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);

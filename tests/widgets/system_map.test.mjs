@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadWidget } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { chapterTitle, isRelative, labPath, neighbour, shorten } = await loadWidget("system_map");
+const { chapterTitle, isRelative, labPath, neighbour, shorten } = await loadModule("system_map/widget.js");
 
 // 1 2 .
 // . 3 4

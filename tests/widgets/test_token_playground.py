@@ -12,7 +12,6 @@ import pytest
 from llm101.tokenizer import Tokenizer
 from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, train_bpe
 from llm101_widgets import MergeReplay, TokenizerPlayground
-from llm101_widgets.javascript import read_modules
 from llm101_widgets.merge_replay import PATTERN
 from llm101_widgets.token_playground.packed_ranks import packed_ranks
 from tests.widgets.still_picture import svg_of
@@ -126,13 +125,6 @@ def test_the_replay_refuses_what_it_cannot_show(tokenizer: Tokenizer) -> None:
     with pytest.raises(ValueError, match="at most 2,000 characters to be watched, got 2,001"):
         replay.text = "a" * 2001
     assert replay.step == 0
-
-
-def test_joined_files_import_nothing_and_keep_everything_else() -> None:
-    joined = read_modules("token_playground/bpe.js", "token_playground/widget.js")
-    assert "import {" not in joined
-    assert joined.count("export default") == 1
-    assert "const tokenize" not in joined.split("export function pageRegExp")[0]
 
 
 def test_the_replay_leaves_its_pieces_behind_as_a_picture(tokenizer: Tokenizer) -> None:

@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { deflateSync } from "node:zlib";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const FILES = ["slices.js", "bpe.js", "pieces.js", "flow.js", "card.js"].map((name) => `token_playground/${name}`);
-const playground = await loadModules(...FILES);
+const playground = await loadModule("token_playground/card.js");
 const { cut, finish, inParts, inSlices, pageRegExp, pageTokenizer, unpackRanks } = playground;
 const { blocksOf, describe, dollars, hex, pieces, sameEnds, sizeWords, visible } = playground;
 const mergeWord = (word, ranks) => finish(playground.mergeWord(word, ranks));

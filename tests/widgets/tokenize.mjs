@@ -1,8 +1,8 @@
 // Tokenizes with the page's tokenizer what Python sent on standard input, as one JSON object:
 //     {"pattern", "runs", "packed" (base64), "texts"}  ->  the ids of each text, as JSON
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { finish, pageTokenizer, unpackRanks } = await loadModules("token_playground/slices.js", "token_playground/bpe.js");
+const { finish, pageTokenizer, unpackRanks } = await loadModule("token_playground/card.js");
 
 const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);

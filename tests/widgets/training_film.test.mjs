@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
-const { caption, curveOf, placesOf, reachOf, spread, wordsOf, written } = await loadModules(
-  "training_monitor/curve.js", "training_film/widget.js"); // prettier-ignore
+const { caption, curveOf, placesOf, reachOf, spread, wordsOf, written } = await loadModule("training_film/widget.js");
 
 const film = {
   steps: 2000,

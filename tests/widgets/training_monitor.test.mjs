@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { loadModules } from "./load_widget.mjs";
+import { loadModule } from "./load_widget.mjs";
 
 const { commands, count, duration, newestFirst, place, polyline, readings, sentence, ticks, topOf } =
-  await loadModules("kernel.js", "training_monitor/curve.js", "training_monitor/widget.js");
+  await loadModule("training_monitor/widget.js");
 
 test("a curve starts at the left, its highest value lies at the top", () => {
   const frame = { steps: 10, top: 4, width: 100, height: 50 };

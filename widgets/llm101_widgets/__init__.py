@@ -18,7 +18,7 @@ protocol that each one's docstring names.
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
     svg                   the white page under every other still picture, text that it may hold, its place in an output
     limits                the numbers that a reader may set
-    javascript            kernel.js (is anybody there?), number_field.js and each widget's own, joined for the page
+    page                  what all share in the page, joined with what each has of its own
 """
 
 from llm101_widgets.bill_calculator import BillCalculator

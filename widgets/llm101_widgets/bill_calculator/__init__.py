@@ -4,14 +4,13 @@ A machine is any object with `name`, `flops` (operations per second, at most), `
 where it has no price, as a machine of the reader's own has none."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
 from llm101_widgets.bill_calculator.picture import as_svg, as_text
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
 COUNTS = ("n_parameters", "n_tokens", "n_machines", "utilisation", "co2_per_kwh", "bytes_per_token")
@@ -20,8 +19,7 @@ COUNTS = ("n_parameters", "n_tokens", "n_machines", "utilisation", "co2_per_kwh"
 class BillCalculator(anywidget.AnyWidget):
     """The arithmetic is done in the page, so it goes on without a kernel; `figures` does the same here."""
 
-    _esm = read_modules("bill_calculator/figures.js", "bill_calculator/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("bill_calculator", root="llm101-bill-root")
     # the reader sets, here or in the page
     n_parameters, n_tokens, n_machines = t.Float().tag(sync=True), t.Float().tag(sync=True), t.Float().tag(sync=True)
     machine, utilisation = t.Unicode().tag(sync=True), t.Float().tag(sync=True)

@@ -2,6 +2,8 @@
 //
 // Reading order: bill, rounded, duration, inWords and fromWords, lines.
 
+import { grouped } from "../page/words.js";
+
 const [HOURS_PER_DAY, DAYS_PER_YEAR] = [24, 365.25];
 const SIZES = { trillion: 1e12, billion: 1e9, million: 1e6, thousand: 1e3, t: 1e12, b: 1e9, m: 1e6, k: 1e3 };
 
@@ -58,14 +60,14 @@ export function fromWords(text) {
 
 /** The whole bill in a sentence. */
 export function summary({ days, dollars }, n_machines, machineName) {
-  const many = n_machines === 1 ? "one" : n_machines.toLocaleString("en");
+  const many = n_machines === 1 ? "one" : grouped(n_machines);
   const cost = dollars === null ? "; no price is set" : `, $${rounded(dollars)}`;
   return `On ${many} × ${machineName}: ${duration(days)}${cost}.`;
 }
 
 /** The lines of the bill: name, value, how it is computed. */
 export function lines(figures, { machineName, n_machines, machine, co2_per_kwh, utilisation }) {
-  const f = figures, share = `${rounded(100 * utilisation)} %`, many = n_machines.toLocaleString("en");
+  const f = figures, share = `${rounded(100 * utilisation)} %`, many = grouped(n_machines);
   const [cost, how] = f.dollars === null
     ? ["no price is set", "machine-hours × a price, which is yours to set"]
     : [`$${rounded(f.dollars)}`, "machine-hours × price; the final run only"]; // prettier-ignore

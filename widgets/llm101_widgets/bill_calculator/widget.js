@@ -5,8 +5,11 @@
 // Writes: n_parameters n_tokens n_machines machine utilisation dollars_per_hour
 // The page does all the arithmetic, so it needs no kernel once it is there.
 
+import { makers } from "../page/dom.js";
+import { onChange, save } from "../page/traits.js";
 import { bill, fromWords, inWords, lines, rounded, summary } from "./figures.js";
 
+const { make } = makers("llm101-bill");
 const SET = ["n_parameters", "n_tokens", "n_machines", "machine", "utilisation", "dollars_per_hour"];
 
 /** What a slider that counts in powers of ten stands for: three figures, and whole machines. */
@@ -35,19 +38,11 @@ export function readField(text, { name, label, lowest, highest, unit }) {
   return { error: `${label}: from ${inWords(lowest)} to ${inWords(highest)}, not ${inWords(number)}.` };
 }
 
-function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-bill-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
-
 function render({ model, el }) {
   const machines = model.get("machines");
   const choice = make("select", "", {}, Object.keys(machines).map((name) =>
     make("option", "", { value: name, textContent: name })));
-  const error = make("p", "error", { role: "alert" }), said = make("p", "summary", { role: "status" });
+  const error = make("p", "error llm101-error", { role: "alert" }), said = make("p", "summary", { role: "status" });
   const fields = SLIDERS.map((kind) => {
     const { min, max, step, label } = kind;
     const slider = make("input", "", { type: "range", min, max, step, ariaLabel: label });
@@ -56,9 +51,6 @@ function render({ model, el }) {
     return { kind, slider, text, node: make("div", "field", {}, [labelled(label, text), slider]) };
   });
   const price = written(PRICE);
-  for (const one of [choice, ...fields.map(({ slider }) => slider)]) {
-    one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
-  }
   const again = make("button", "", { type: "button", textContent: "Back to the start" });
   const table = make("table", "lines", { role: "table", ariaLabel: "The bill" });
   const [parameters, tokens, count, share] = fields.map(({ node }) => node);
@@ -93,8 +85,7 @@ function render({ model, el }) {
 
   function change(values) {
     error.textContent = "";
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
+    save(model, values);
   }
 
   function cell(role, [tag, className], textContent) {
@@ -124,7 +115,7 @@ function render({ model, el }) {
 
   choice.addEventListener("change", () => change({ machine: choice.value, dollars_per_hour: null }));
   again.addEventListener("click", () => change(model.get("start")));
-  for (const name of SET) model.on(`change:${name}`, show);
+  onChange(model, SET, show);
   show();
 }
 

@@ -3,7 +3,6 @@
 It takes any object whose `stream(prompt, max_tokens=..., temperature=..., seed=...)` yields tokens with a
 `text`, a `logprob` (natural logarithm) and perhaps a `stop_reason`."""
 
-from pathlib import Path
 from threading import Event, Lock, Thread
 from time import perf_counter
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
 from llm101_widgets.limits import within
+from llm101_widgets.page import page_of
 
 LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 - 1)}
 
@@ -20,8 +19,7 @@ LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 
 class CompletionConsole(anywidget.AnyWidget):
     """The page completes in a thread, so that its Stop works; `run()` completes in the cell that calls it."""
 
-    _esm = read_modules("completion_console/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("completion_console", root="llm101-console")
     # the reader sets, here or in the page
     prompt, max_tokens = t.Unicode().tag(sync=True), t.TraitType(1).tag(sync=True)
     temperature, seed = t.TraitType(0.0).tag(sync=True), t.TraitType(0).tag(sync=True)

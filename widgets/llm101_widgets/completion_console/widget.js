@@ -4,15 +4,13 @@
 // Writes: the four settings, when a run starts or a setting changes between runs
 // Sends:  {prompt, max_tokens, temperature, seed} to start a run, {} to stop it
 
-import { lineToPython } from "../kernel.js";
-import { numberField } from "../number_field.js";
+import { makers, onEnter } from "../page/dom.js";
+import { lineToPython } from "../page/kernel.js";
+import { numberField } from "../page/number_field.js";
+import { onChange, save } from "../page/traits.js";
+import { counted, percent, quoted } from "../page/words.js";
 
-/** "43 %", "4.3 %", "< 0.1 %": a probability, from its natural logarithm. */
-export function percent(logprob) {
-  const p = 100 * Math.exp(logprob);
-  if (p < 0.1) return "< 0.1 %";
-  return `${p < 9.95 ? p.toFixed(1) : Math.round(p)} %`;
-}
+const { make } = makers("llm101-console");
 
 /** From 0 (the model thought it at least as likely as all others together) to 4 (less than 1 in 100). */
 export function surprise(logprob) {
@@ -30,7 +28,7 @@ export function summary(count, report, name) {
     context: "the context is full", stop: "a stop text came" }[report.end]; // prettier-ignore
   const [speed, first] = [tokensPerSecond(count, report), report.first_s];
   return [
-    `${count} ${count === 1 ? "token" : "tokens"}`,
+    counted(count, "token"),
     Number.isFinite(speed) ? `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} tokens per second` : "",
     count ? `the first after ${first < 0.995 ? `${Math.round(1000 * first)} ms` : `${first.toFixed(1)} s`}` : "",
     why ?? "",
@@ -38,68 +36,52 @@ export function summary(count, report, name) {
   ].filter(Boolean).join(" · "); // prettier-ignore
 }
 
-/** A token as it can be seen in a list: quoted, with its invisible characters spelled out. */
-export function visible(text) {
-  return text === "" ? "(no text of its own)" : `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
-}
-
-function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
-
 function field(label, input, extra = []) {
-  return make("label", "llm101-console-field", {}, [make("span", "", { textContent: label }), input, ...extra]);
+  return make("label", "field", {}, [make("span", "", { textContent: label }), input, ...extra]);
 }
 
 function tokenSpan([text, logprob]) {
-  return make("span", `llm101-console-token llm101-console-surprise-${surprise(logprob)}`, {
+  return make("span", `token surprise-${surprise(logprob)}`, {
     textContent: text,
-    title: `${visible(text)}: ${percent(logprob)}`,
+    title: `${quoted(text)}: ${percent(Math.exp(logprob))}`,
   });
 }
 
 function legend() {
   const words = ["50 % or more", "20–50 %", "5–20 %", "1–5 %", "less than 1 %"];
   const samples = words.map((textContent, level) =>
-    make("span", `llm101-console-token llm101-console-surprise-${level}`, { textContent }));
-  return make("p", "llm101-console-legend", {}, ["The model gave the token a probability of ", ...samples]);
+    make("span", `token surprise-${level}`, { textContent }));
+  return make("p", "legend", {}, ["The model gave the token a probability of ", ...samples]);
 }
 
 function render({ model, el }) {
-  const prompt = make("textarea", "llm101-console-prompt", { rows: 2, spellcheck: false });
+  const prompt = make("textarea", "prompt", { rows: 2, spellcheck: false });
   const temperature = make("input", "", { type: "range", min: 0, max: 2, step: 0.1 });
-  temperature.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const temperatureText = make("output", "");
   const maxTokens = numberField({ min: 1, max: 4096 }, () => model.get("max_tokens"));
   const seed = numberField({ min: 0, max: 4294967295 }, () => model.get("seed"));
-  const go = make("button", "llm101-console-go", { type: "submit" });
+  const go = make("button", "go llm101-go", { type: "submit" });
   const again = make("button", "", { type: "button", textContent: "↻ Again", title: "With the next seed" });
   const form = make("form", "", {}, [
-    field("Type a beginning, and press Enter", prompt),
-    make("div", "llm101-console-settings", {}, [
+    make("label", "llm101-field", {}, ["Type a beginning, and press Enter", prompt]),
+    make("div", "settings", {}, [
       go, again,
       field("Temperature", temperature, [temperatureText]),
       field("Most tokens", maxTokens.input), field("Seed", seed.input),
     ]),
   ]); // prettier-ignore
 
-  const text = make("p", "llm101-console-text");
-  const status = make("p", "llm101-console-status");
-  status.setAttribute("role", "status");
-  const error = make("p", "llm101-console-error");
-  error.setAttribute("role", "alert");
+  const text = make("p", "text");
+  const status = make("p", "status", { role: "status" });
+  const error = make("p", "error llm101-error", { role: "alert" });
   const tinted = make("input", "", { type: "checkbox", checked: true });
-  const list = make("ol", "llm101-console-list");
+  const list = make("ol", "list");
   const details = make("details", "", {}, [make("summary", "", { textContent: "Every token in a list" }), list]);
-  const below = make("div", "llm101-console-below", {}, [
+  const below = make("div", "below", {}, [
     make("label", "", {}, [tinted, " Show how likely the model found each token"]), legend(), details,
   ]); // prettier-ignore
-  const root = make("section", "llm101-console", {}, [form, text, error, status, below]);
-  root.setAttribute("aria-label", "Completion console");
+  const parts = [form, text, error, status, below];
+  const root = make("section", "llm101-console", { ariaLabel: "Completion console" }, parts);
   el.append(root);
 
   const line = lineToPython(model, (words) => {
@@ -128,23 +110,23 @@ function render({ model, el }) {
   function saveSettings() {
     showTemperature();
     if (isRunning()) return; // a run in its thread must be the only one to change the state
-    for (const [name, value] of Object.entries(settings())) model.set(name, value);
-    model.save_changes();
+    save(model, settings());
   }
 
   function showText() {
     const tokens = model.get("tokens");
-    const beginning = make("span", "llm101-console-beginning", { textContent: model.get("completed") });
+    const beginning = make("span", "beginning", { textContent: model.get("completed") });
     text.replaceChildren(beginning, ...tokens.map(tokenSpan));
-    if (isRunning()) text.append(make("span", "llm101-console-caret", { textContent: "▍" }));
+    if (isRunning()) text.append(make("span", "llm101-caret", { textContent: "▍" }));
     text.hidden = !model.get("completed");
     below.hidden = tokens.length === 0;
     if (details.open) showList();
   }
 
   function showList() {
-    const line = ([token, logprob]) => [make("code", "", { textContent: visible(token) }), ` ${percent(logprob)}`];
-    list.replaceChildren(...model.get("tokens").map((token) => make("li", "", {}, line(token))));
+    list.replaceChildren(...model.get("tokens").map(([token, logprob]) => make("li", "", {}, [
+      make("code", "", { textContent: quoted(token) }), ` ${percent(Math.exp(logprob))}`,
+    ]))); // prettier-ignore
   }
 
   function showState() {
@@ -156,11 +138,6 @@ function render({ model, el }) {
     const done = "all_s" in report && !model.get("error") ? summary(tokens.length, report, model.get("name")) : "";
     status.textContent = running ? `${model.get("name")} is writing, on this machine …` : done;
     showText();
-  }
-
-  function answered() {
-    line.heard();
-    showState();
   }
 
   function showError(words) {
@@ -179,11 +156,7 @@ function render({ model, el }) {
     if (isRunning()) line.send({});
     else run();
   });
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    run();
-  });
+  onEnter(prompt, run);
   again.addEventListener("click", () => {
     seed.input.value = (seed.value() + 1) % 4294967296;
     run();
@@ -194,9 +167,9 @@ function render({ model, el }) {
   temperature.addEventListener("input", showTemperature);
   tinted.addEventListener("change", () => root.classList.toggle("llm101-console-plain", !tinted.checked));
   details.addEventListener("toggle", showList);
-  for (const name of ["prompt", "max_tokens", "temperature", "seed"]) model.on(`change:${name}`, showSettings);
-  for (const name of ["running", "error", "report", "completed", "name"]) model.on(`change:${name}`, answered);
-  model.on("change:tokens", showText);
+  onChange(model, ["prompt", "max_tokens", "temperature", "seed"], showSettings);
+  onChange(model, ["running", "error", "report", "completed", "name"], () => (line.heard(), showState()));
+  onChange(model, ["tokens"], showText);
   showSettings();
   showState();
   return line.heard;

@@ -4,7 +4,6 @@ It takes a recording (see recording.py), as bytes or as an object whose `to_byte
 """
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -12,7 +11,7 @@ import traitlets as t
 
 from llm101_widgets.feature_browser.picture import as_svg
 from llm101_widgets.feature_browser.recording import cut_out, in_words, read_recording
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
 LARGEST = 3_000_000  # bytes of a recording that a page can be given
@@ -28,8 +27,7 @@ class FeatureBrowser(anywidget.AnyWidget):
         keep: the latents that a saved notebook holds; None for all. With a kernel the page always has all.
     """
 
-    _esm = read_modules("kernel.js", *(f"feature_browser/{name}.js" for name in ("search", "parts", "widget")))
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("feature_browser", root="llm101-features-root")
     # the reader sets, here or in the page: words to search for, and the latent that is looked at
     query, latent = t.Unicode().tag(sync=True), t.Int().tag(sync=True)
     # the page reads: a gzip-compressed recording, and whether the kernel can send one with more latents

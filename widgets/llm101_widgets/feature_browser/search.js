@@ -48,17 +48,6 @@ export function level(strength) {
   return strength <= 0 ? 0 : 1 + [25, 50, 75].filter((limit) => strength >= limit).length;
 }
 
-/** "12 %", "0.31 %", "0.004 %": a share, as precisely as it matters. */
-export function percent(share) {
-  const value = 100 * share;
-  return `${value >= 9.95 ? Math.round(value) : value > 0 ? Number(value.toPrecision(2)) : 0} %`;
-}
-
-/** A token as it can be seen in a list. */
-export function visible(text) {
-  return `“${text.replaceAll("\n", "⏎").replaceAll("\t", "⇥")}”`;
-}
-
 /** The strongest token of a passage, and how strong it is there. */
 export function peak([tokens, strengths]) {
   const at = strengths.indexOf(Math.max(...strengths));

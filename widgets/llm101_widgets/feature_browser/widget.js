@@ -4,17 +4,19 @@
 // Writes: query latent
 // Sends:  {want: "all"} for the whole recording, which comes as {all} with one buffer
 
-import { lineToPython } from "../kernel.js";
+import { consume, scrolled } from "../page/dom.js";
+import { lineToPython } from "../page/kernel.js";
+import { onChange, save } from "../page/traits.js";
+import { finePercent, grouped } from "../page/words.js";
 import { details, make } from "./parts.js";
-import { back, forward, percent, search, unpack, visit } from "./search.js";
+import { back, forward, search, unpack, visit } from "./search.js";
 
 const LISTED = 200; // latents in the list; who wants others, searches
 
 /** What the search found, in a sentence. */
 export function foundWords(nFound, nLatents, query) {
-  const n = (number) => number.toLocaleString("en");
-  if (!nFound) return `No latent for “${query.trim()}” among ${n(nLatents)}. Try one plain word, such as “rain”.`;
-  const which = query.trim() ? `${n(nFound)} of ${n(nLatents)} latents` : `${n(nLatents)} latents`;
+  if (!nFound) return `No latent for “${query.trim()}” among ${grouped(nLatents)}. Try one plain word, such as “rain”.`;
+  const which = query.trim() ? `${grouped(nFound)} of ${grouped(nLatents)} latents` : `${grouped(nLatents)} latents`;
   return nFound > LISTED ? `${which}; the first ${LISTED} are listed.` : `${which}.`;
 }
 
@@ -26,12 +28,12 @@ function render({ model, el }) {
   const query = make("input", "query", { type: "search", spellcheck: false, placeholder: "a word, or a number" });
   const backButton = make("button", "", { type: "button", textContent: "◀ Back", onclick: () => walk(back) });
   const forwardButton = make("button", "", { type: "button", textContent: "Forward ▶", onclick: () => walk(forward) });
-  const status = make("p", "status", { role: "status" }), error = make("p", "error", { role: "alert" });
+  const status = make("p", "status", { role: "status" }), error = make("p", "llm101-error", { role: "alert" });
   const list = make("div", "list", { role: "listbox", ariaLabel: "Latents" });
   const shown = make("div", "shown", { role: "region", ariaLabel: "One latent" });
   const field = make("label", "field", {}, [make("span", "", { textContent: "Search latents" }), query]);
   el.append(make("section", "root", { ariaLabel: "Feature browser" }, [
-    make("div", "top", {}, [field, backButton, forwardButton]), status, error,
+    make("div", "llm101-row", {}, [field, backButton, forwardButton]), status, error,
     make("div", "columns", {}, [list, shown]),
   ])); // prettier-ignore
 
@@ -55,7 +57,7 @@ function render({ model, el }) {
     return make("div", "option", { role: "option", onclick: () => go(latent.id) }, [
       make("b", "number", { textContent: latent.id }),
       make("span", "words", { textContent: latent.words.slice(0, 4).join(", ") || "(no words)" }),
-      make("small", "", { textContent: percent(latent.density) }),
+      make("small", "", { textContent: finePercent(latent.density) }),
     ]); // prettier-ignore
   }
 
@@ -82,8 +84,8 @@ function render({ model, el }) {
     const node = list.children[at];
     if (!node) return;
     if (focus) node.focus({ preventScroll: true });
-    const [top, end] = [node.offsetTop, node.offsetTop + node.offsetHeight - list.clientHeight];
-    list.scrollTop = Math.min(top, Math.max(list.scrollTop, end));
+    const place = { start: node.offsetTop, size: node.offsetHeight };
+    list.scrollTop = scrolled(list.scrollTop, place, { room: list.clientHeight });
   }
 
   function showLatent() {
@@ -100,25 +102,20 @@ function render({ model, el }) {
   function go(id) {
     if (!known.has(id) || id === model.get("latent")) return;
     const fromRelative = shown.contains(document.activeElement);
-    model.set("latent", id);
-    model.save_changes();
+    save(model, { latent: id });
     if (fromRelative) (backButton.disabled ? query : backButton).focus({ preventScroll: true });
   }
 
   function walk(step) {
     way = step(way);
-    model.set("latent", way.now);
-    model.save_changes();
+    save(model, { latent: way.now });
   }
 
   model.on("msg:custom", ({ all }, [bytes] = []) => {
     line.heard();
     if (all && !wholeCame) open(bytes, true);
   });
-  query.addEventListener("input", () => {
-    model.set("query", query.value);
-    model.save_changes();
-  });
+  query.addEventListener("input", () => save(model, { query: query.value }));
   query.addEventListener("keydown", (event) => {
     if (event.key !== "ArrowDown" && event.key !== "Enter") return;
     event.preventDefault();
@@ -131,15 +128,14 @@ function render({ model, el }) {
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: listed.length - 1 }[event.key];
     const latent = listed[event.key === "Enter" || event.key === " " ? at : to];
     if (!latent) return;
-    event.preventDefault();
-    event.stopPropagation(); // or the notebook would take the key for itself
+    consume(event);
     go(latent.id);
   });
-  model.on("change:query", () => {
+  onChange(model, ["query"], () => {
     if (document.activeElement !== query) query.value = model.get("query");
     showList();
   });
-  model.on("change:latent", showLatent);
+  onChange(model, ["latent"], showLatent);
   query.value = model.get("query");
   status.textContent = "Unpacking the recording …";
   open(model.get("recording"), !model.get("more"));

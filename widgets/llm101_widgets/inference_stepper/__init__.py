@@ -2,15 +2,14 @@
 
 It takes any engine that has `prompt_ids`, `token_bytes`, `end_ids` and `next_logits` (see tree.py)."""
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
 from llm101_widgets.inference_stepper.tree import Tree
-from llm101_widgets.javascript import read_modules
 from llm101_widgets.limits import within
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
 LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "min_p": (0.0, 1.0)}
@@ -19,8 +18,7 @@ LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "m
 class InferenceStepper(anywidget.AnyWidget):
     """The tree of continuations. The kernel gives the scores at each node; the page computes all probabilities."""
 
-    _esm = read_modules("inference_stepper/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("inference_stepper", root="llm101-stepper-root")
     # the reader sets, here or in the page: how to choose, and the node that is looked at
     temperature, top_k, top_p, min_p = (t.TraitType(x).tag(sync=True) for x in (1.0, 0, 1.0, 0.0))
     selected = t.Int().tag(sync=True)

@@ -53,10 +53,3 @@ export function pick(shares, draw) {
   for (const [i, p] of shares.entries()) if (p > 0 && (left -= p) < 0) return i;
   return 0; // only where rounding has used up the last share
 }
-
-/** "43 %", "4.3 %", "< 0.1 %", "0". */
-export function percent(p) {
-  if (p === 0) return "0";
-  if (p < 0.001) return "< 0.1 %";
-  return `${p < 0.0995 ? (100 * p).toFixed(1) : Math.round(100 * p)} %`;
-}

@@ -1,20 +1,13 @@
 // What the stepper is put together from: the bars of what can come next, and the picture of the tree.
 //
-// Reading order: make, makeBars, makeTree. Both show what they are given, and tell what was chosen.
+// Reading order: makeBars, makeTree. Both show what they are given, and tell what was chosen.
 
-import { percent } from "./choices.js";
+import { makers, scrolled } from "../page/dom.js";
+import { grouped, percent } from "../page/words.js";
 import { places, spell } from "./tree.js";
 
+export const { make, draw } = makers("llm101-stepper");
 const EM = 13, CELL = { width: 8 * EM, height: 2.4 * EM }; // of the tree, in pixels of its usual letters
-const SVG = "http://www.w3.org/2000/svg";
-
-export function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-stepper-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
 
 export function button(textContent, onclick, className = "") {
   return make("button", className, { type: "button", textContent, onclick });
@@ -56,8 +49,8 @@ export function makeBars(choose) {
       row.ariaLabel = [said, chance, row.title, ...(seen[i] ? ["in the tree"] : [])].join(", ");
     });
     const rest = now.shares.slice(top.length).reduce((sum, p) => sum + p, now.rest);
-    const left = now.nKept.toLocaleString("en");
-    const [n, all] = [nTokens - top.length, nTokens].map((x) => x.toLocaleString("en"));
+    const left = grouped(now.nKept);
+    const [n, all] = [nTokens - top.length, nTokens].map(grouped);
     const beyond = nTokens > top.length ? `The other ${n} tokens together: ${percent(rest)}. ` : "";
     others.textContent = `${beyond}${left} of ${all} can be drawn. A line │ marks the model’s own probability.`;
   }
@@ -68,8 +61,7 @@ export function makeBars(choose) {
 export function makeTree(select, onKey) {
   const node = make("div", "tree", { role: "tree", ariaLabel: "All continuations that were tried" });
   node.addEventListener("keydown", onKey);
-  const lines = document.createElementNS(SVG, "svg");
-  lines.setAttribute("aria-hidden", "true");
+  const lines = draw("svg", { "aria-hidden": "true" });
 
   function show(nodes, selected, path) {
     const at = places(nodes);
@@ -81,7 +73,7 @@ export function makeTree(select, onKey) {
     const items = nodes.map((entry, i) => {
       const { column, row } = at[i], on = i === 0 || path.includes(i);
       const label = i ? `${spell(entry.bytes)}, ${percent(Math.exp(entry.logprob))}` : "the prompt";
-      const item = make("span", on ? "item llm101-stepper-on" : "item", {
+      const item = make("span", on ? "item on" : "item", {
         role: "treeitem", ariaLabel: label, title: label, textContent: i ? spell(entry.bytes) : "prompt",
         tabIndex: i === selected ? 0 : -1, ariaSelected: String(i === selected), ariaLevel: column + 1,
       }); // prettier-ignore
@@ -100,18 +92,16 @@ export function makeTree(select, onKey) {
   function reveal({ column, row }) {
     const zoom = parseFloat(getComputedStyle(node).fontSize) / EM;
     const [x, y, width, height] = [column, row, 2, 2].map((n, i) => n * zoom * (i % 2 ? CELL.height : CELL.width));
-    node.scrollLeft = Math.min(x, Math.max(node.scrollLeft, x + width - node.clientWidth));
-    node.scrollTop = Math.min(y, Math.max(node.scrollTop, y + height - node.clientHeight));
+    node.scrollLeft = scrolled(node.scrollLeft, { start: x, size: width }, { room: node.clientWidth });
+    node.scrollTop = scrolled(node.scrollTop, { start: y, size: height }, { room: node.clientHeight });
   }
 
   function drawLine(from, to, on) {
-    const path = document.createElementNS(SVG, "path");
     const [x, y] = [(from.column + 0.92) * CELL.width, (from.row + 0.45) * CELL.height];
     const down = (to.row - from.row) * CELL.height;
     const turn = `M${x - 9} ${y + 11}V${y + down - 6}q0 6 6 6H${to.column * CELL.width + 2}`;
-    path.setAttribute("d", down ? turn : `M${x - 4} ${y}h${CELL.width * 0.16}`);
-    if (on) path.setAttribute("class", "llm101-stepper-way");
-    lines.append(path);
+    const d = down ? turn : `M${x - 4} ${y}h${CELL.width * 0.16}`;
+    lines.append(draw("path", { d, class: on ? "way" : "" }));
   }
   return { node, show };
 }

@@ -3,7 +3,7 @@
 // A node is {parent, token_id, bytes, over, logprob, ...}; its number is its place in the list. The first is the end of
 // the prompt, and every other stands behind its parent. bytes is a string with a character for each byte.
 
-import { hex, visible } from "../token_playground/pieces.js";
+import { hex, visible } from "../page/pieces.js";
 
 /** The nodes from the first after the prompt to this one. */
 export function pathTo(nodes, at) {

@@ -5,8 +5,11 @@
 // Sends:  {parent, token_id} for a new node, {prompt} for a new tree, {keep} to have the tree saved
 // Gets:   {number, node} with the node's ids and logits as buffers, {anew} with a new tree, or {error}
 
-import { lineToPython } from "../kernel.js";
-import { percent, pick, scoresOf, settle } from "./choices.js";
+import { onEnter } from "../page/dom.js";
+import { lineToPython } from "../page/kernel.js";
+import { onChange, save } from "../page/traits.js";
+import { counted, percent } from "../page/words.js";
+import { pick, scoresOf, settle } from "./choices.js";
 import { button, make, makeBars, makeTree } from "./parts.js";
 import { childrenOf, pathTo, textOf, spell, walk } from "./tree.js";
 
@@ -23,7 +26,6 @@ const KNOBS = [
 function makeKnobs(onInput, onChange) {
   const all = KNOBS.map(([name, label, limits, say]) => {
     const input = make("input", "", { type: "range", ...limits, ariaLabel: label }), said = make("span", "said");
-    input.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
     const field = make("label", "knob", {}, [make("span", "", { textContent: label }), said, input]);
     const tell = () => (said.textContent = input.ariaValueText = say(Number(input.value)));
     input.addEventListener("input", () => (tell(), onInput()));
@@ -44,14 +46,14 @@ function render({ model, el }) {
   const prompt = make("textarea", "prompt", { rows: 2, spellcheck: false });
   const anew = make("button", "", { type: "submit", textContent: "Begin anew" });
   const beginning = make("label", "", {}, [make("span", "", { textContent: "Beginning" }), prompt]);
-  const form = make("form", "form", {}, [beginning, anew]);
+  const form = make("form", "form llm101-row", {}, [beginning, anew]);
   const flow = make("p", "flow"), about = make("p", "about", { role: "status" });
-  const error = make("p", "error", { role: "alert" }), note = make("p", "note");
+  const error = make("p", "error llm101-error", { role: "alert" }), note = make("p", "note");
   const backButton = button("◀ Back", () => select(nodes[at()].parent));
-  const step = button("Step ▶", () => draw(), "go"), run = button("", () => setRunning(!running), "run");
+  const step = button("Step ▶", drawToken, "llm101-go"), run = button("", () => setRunning(!running), "run");
   const copying = ["text", "ids", "logprobs"].map((what) => button(`Copy ${what}`, () => copy(what)));
   const copied = make("textarea", "copied", { readOnly: true, hidden: true, rows: 3, ariaLabel: "To be copied" });
-  const controls = make("div", "controls", {}, [backButton, step, run, make("span", "gap"), ...copying]);
+  const controls = make("div", "controls llm101-row", {}, [backButton, step, run, make("span", "gap"), ...copying]);
   const knobs = makeKnobs(paintBars, saveKnobs), bars = makeBars((i) => go(scores().ids[i]));
   const tree = makeTree(select, onKey);
   const middle = make("div", "middle", {}, [bars.node, knobs.node]);
@@ -70,12 +72,12 @@ function render({ model, el }) {
     const here = nodes[at()], way = path();
     const prompted = model.get("prompt_tokens").map(([id, bytes]) => tokenBox(id, bytes, "given"));
     flow.replaceChildren(...prompted, ...way.map((i) => {
-      const box = tokenBox(nodes[i].token_id, nodes[i].bytes, i === at() ? "made llm101-stepper-here" : "made");
+      const box = tokenBox(nodes[i].token_id, nodes[i].bytes, i === at() ? "made here" : "made");
       box.addEventListener("click", () => select(i));
       return box;
     })); // prettier-ignore
     flow.scrollTop = flow.scrollHeight;
-    const made = `${way.length} ${way.length === 1 ? "token" : "tokens"} after a prompt of ${prompted.length}`;
+    const made = `${counted(way.length, "token")} after a prompt of ${prompted.length}`;
     const last = way.length ? `; the last had ${percent(Math.exp(here.logprob))} in the model’s eyes` : "";
     about.textContent = here.over ? `${made}. The text is over here: go back, and try another way.` : `${made}${last}.`;
     backButton.disabled = at() === 0;
@@ -87,7 +89,7 @@ function render({ model, el }) {
 
   function tokenBox(id, bytes, kind) {
     const parts = [make("span", "text", { textContent: spell(bytes) }), make("small", "", { textContent: id })];
-    return make("span", `token llm101-stepper-${kind}`, {}, parts);
+    return make("span", `token ${kind}`, {}, parts);
   }
 
   function paintBars() {
@@ -103,16 +105,14 @@ function render({ model, el }) {
   }
 
   function saveKnobs() {
-    for (const [name, value] of Object.entries(knobs.values())) model.set(name, value);
-    model.save_changes();
+    save(model, knobs.values());
   }
 
   function select(i) {
     if (i < 0) return;
     for (const j of pathTo(nodes, i)) back[nodes[j].parent] = j;
     if (model.get("selected") === i) return paint();
-    model.set("selected", i);
-    model.save_changes();
+    save(model, { selected: i });
   }
 
   /** To the next token: in the tree, or by asking the kernel. */
@@ -128,7 +128,7 @@ function render({ model, el }) {
     line.send(message);
   }
 
-  function draw() {
+  function drawToken() {
     if (nodes[at()].over) return setRunning(false);
     go(scores().ids[pick(settle(scores(), knobs.values()).shares, Math.random())]);
   }
@@ -137,13 +137,13 @@ function render({ model, el }) {
     if (nodes[i].over) running = false;
     select(i);
     clearTimeout(pacing);
-    if (running) pacing = setTimeout(draw, PACE_MS);
+    if (running) pacing = setTimeout(drawToken, PACE_MS);
   }
 
   function setRunning(on) {
     running = on;
     clearTimeout(pacing);
-    if (on) draw();
+    if (on) drawToken();
     run.textContent = running ? "■ Stop" : "Run ▶▶";
   }
 
@@ -202,19 +202,16 @@ function render({ model, el }) {
     showState();
   }
 
-  function begin(event) {
-    event.preventDefault();
+  function begin() {
     if (running) setRunning(false);
     if (!line.isWaiting()) ask({ prompt: prompt.value });
   }
 
-  form.addEventListener("submit", begin);
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) begin(event);
-  });
+  form.addEventListener("submit", (event) => (event.preventDefault(), begin()));
+  onEnter(prompt, begin);
   model.on("msg:custom", onMessage);
-  model.on("change:nodes", showTree);
-  for (const name of ["selected", ...Object.keys(OWN)]) model.on(`change:${name}`, showState);
+  onChange(model, ["nodes"], showTree);
+  onChange(model, ["selected", ...Object.keys(OWN)], showState);
   showState();
   return () => (line.heard(), [pacing, keeping].forEach(clearTimeout));
 }

@@ -4,13 +4,13 @@ For a logit lens, effects of patching, or an attention pattern.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
 from llm101_widgets.layer_grid.picture import as_svg, visible
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
 MOST_CELLS = 4096  # more than an eye can tell apart, and a page can hold
@@ -29,7 +29,7 @@ class LayerGrid(anywidget.AnyWidget):
         selected: row and column of the cell that is chosen at first.
     """
 
-    _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("layer_grid", root="llm101-grid-root")
     # the reader sets, here or in the page: row and column of the chosen cell
     selected = t.List().tag(sync=True)
     # the page reads

@@ -4,6 +4,10 @@
 // Writes: selected
 // The page has all that it shows, so it needs no kernel.
 
+import { consume, makers, scrolled } from "../page/dom.js";
+import { onChange, save } from "../page/traits.js";
+import { percent } from "../page/words.js";
+
 /** The next cell that an arrow key goes to, inside the grid. */
 export function move([row, column], key, [nRows, nColumns]) {
   const steps = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
@@ -19,31 +23,13 @@ export function visible(text) {
   return text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 }
 
-/** How far to scroll, so that a cell is seen whole beside the names, which keep their place; no further than needed. */
-export function scrolled(at, { start, size }, { names, room }) {
-  return Math.min(start - names, Math.max(at, start + size - room));
-}
-
 /** A background for a number: orange above zero, blue below; full from 1 on, and never too dark to read on. */
 export function colour(value) {
   const share = Math.min(1, Math.abs(value));
   return value < 0 ? `rgb(58 126 240 / ${(0.4 * share).toFixed(3)})` : `rgb(230 120 0 / ${(0.56 * share).toFixed(3)})`;
 }
 
-/** "43 %", "4.3 %", "< 0.1 %". */
-export function percent(share) {
-  const p = 100 * share;
-  if (p > 0 && p < 0.1) return "< 0.1 %";
-  return `${p < 9.95 ? p.toFixed(1) : Math.round(p)} %`;
-}
-
-function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-grid-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
+const { make } = makers("llm101-grid");
 
 function render({ model, el }) {
   const title = make("p", "title"), said = make("p", "said", { role: "status" }), list = make("ol", "details");
@@ -113,20 +99,18 @@ function render({ model, el }) {
 
   function select(place) {
     cells[place[0]][place[1]].focus({ preventScroll: true });
-    model.set("selected", place);
-    model.save_changes();
+    save(model, { selected: place });
   }
 
   table.addEventListener("keydown", (event) => {
     const to = move(chosen(), event.key, [cells.length, cells[0].length]);
     if (String(to) === String(chosen())) return;
-    event.preventDefault();
-    event.stopPropagation(); // or the notebook would take the key for itself
+    consume(event);
     select(to);
   });
   el.append(make("section", "root", { ariaLabel: "Grid" }, [title, scroll, said, list]));
-  for (const name of ["title", "rows", "columns", "values", "cells"]) model.on(`change:${name}`, showTable);
-  for (const name of ["selected", "details", "value_name"]) model.on(`change:${name}`, showChosen);
+  onChange(model, ["title", "rows", "columns", "values", "cells"], showTable);
+  onChange(model, ["selected", "details", "value_name"], showChosen);
   showTable();
   const resized = new ResizeObserver(reveal); // at first, and when a sidebar opens
   resized.observe(scroll);

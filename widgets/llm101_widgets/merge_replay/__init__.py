@@ -4,18 +4,16 @@ It takes the merges as pairs of bytes, first learned first, and, if known, how o
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import regex
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
 from llm101_widgets.merge_replay.picture import as_svg
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
-SHARED = ("number_field.js", *(f"token_playground/{name}.js" for name in ("slices", "bpe", "pieces")))
 TEXT = "The lighthouse keeper told the children another story."
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
@@ -23,8 +21,7 @@ PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 class MergeReplay(anywidget.AnyWidget):
     """Step forwards and back through a training run, as one text sees it."""
 
-    _esm = read_modules(*SHARED, "merge_replay/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("merge_replay", root="llm101-replay-root")
     # the reader sets, here or in the page: the text, and how many merges are made
     text, step = t.Unicode().tag(sync=True), t.Int().tag(sync=True)
     # the page reads: [left, right] of each merge, a character for each byte; how often it occurred; the cuts into words

@@ -4,11 +4,16 @@
 // Writes: text step (how many merges are made)
 // The page replays everything itself, so it needs no kernel once it is there.
 
-import { numberField } from "../number_field.js";
-import { asBytes, asKey, pageRegExp } from "../token_playground/bpe.js";
-import { hex, pieces, visible } from "../token_playground/pieces.js";
+import { asBytes, asKey, pageRegExp } from "../page/bpe.js";
+import { clock } from "../page/clock.js";
+import { makers } from "../page/dom.js";
+import { numberField } from "../page/number_field.js";
+import { hex, pieces, visible } from "../page/pieces.js";
+import { onChange, save, saveWhileTyping } from "../page/traits.js";
+import { counted, grouped } from "../page/words.js";
 
-const SAVE_AFTER_MS = 300, PLAY_EVERY_MS = 700, AROUND = 3; // neighbours shown on each side of a merge
+const { make, draw } = makers("llm101-replay");
+const PLAY_EVERY_MS = 700, AROUND = 3; // neighbours shown on each side of a merge
 const [WIDTH, HEIGHT] = [640, 120]; // of the curve, in its own units
 
 const bytesOf = (characters) => Uint8Array.from(characters, (c) => c.charCodeAt(0));
@@ -75,21 +80,6 @@ export function spellKey(characters) {
   }
 }
 
-function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-replay-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
-
-function drawing(tag, attributes, className = "") {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (className) node.setAttribute("class", `llm101-replay-${className}`);
-  return node;
-}
-
 /** Where the curve is after so many merges: across by their logarithm, down by the pieces that are gone. */
 function place(made, count, nMerges, most) {
   return [(WIDTH * Math.log(1 + made)) / Math.log(1 + nMerges), HEIGHT * (1 - count / most)];
@@ -101,17 +91,17 @@ function render({ model, el }) {
   const buttons = ["|◀ Bytes", "◀ Change", "Change ▶", "▶| All merges", "▶ Play"].map((textContent) =>
     make("button", "", { type: "button", textContent }));
   const slider = make("input", "slider", { type: "range", min: 0, step: 1, ariaLabel: "Changes of this text" });
-  slider.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const exact = numberField({ min: 0, max: merges.length }, () => model.get("step"));
   const flow = make("p", "flow"), caption = make("p", "caption", { role: "status" });
   const near = make("ol", "near");
-  const svg = drawing("svg", { viewBox: `-6 -40 ${WIDTH + 12} ${HEIGHT + 100}`, role: "img" }, "curve");
-  const label = make("label", "exact", {}, ["after ", exact.input, ` of ${merges.length.toLocaleString("en")} merges`]);
+  const svg = draw("svg", { viewBox: `-6 -40 ${WIDTH + 12} ${HEIGHT + 100}`, role: "img", class: "curve" });
+  const label = make("label", "exact", {}, ["after ", exact.input, ` of ${grouped(merges.length)} merges`]);
   el.append(make("section", "root", { ariaLabel: "Merge replay" }, [
-    make("label", "field", {}, ["A text to watch", text]), flow, caption,
-    make("div", "controls", {}, [...buttons, slider, label]), make("div", "below", {}, [svg, near]),
+    make("label", "llm101-field", {}, ["A text to watch", text]), flow, caption,
+    make("div", "controls llm101-row", {}, [...buttons, slider, label]), make("div", "below", {}, [svg, near]),
   ])); // prettier-ignore
-  let words = [], steps = [], saving = 0, playing = 0, prepared = null;
+  const player = clock(PLAY_EVERY_MS);
+  let words = [], steps = [], prepared = null;
 
   function prepare() {
     if (text.value === prepared) return;
@@ -127,7 +117,7 @@ function render({ model, el }) {
     const justNow = step.made === made && made > 0;
     flow.replaceChildren(...words.map((word, w) => {
       const bytes = asBytes.encode(word);
-      const kind = (i) => (justNow && step.fresh[w].includes(i) ? "piece llm101-replay-fresh" : "piece");
+      const kind = (i) => (justNow && step.fresh[w].includes(i) ? "piece fresh" : "piece");
       const shown = pieces({ word, bytes, ends: step.ends[w] });
       return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spell(parts) })));
     })); // prettier-ignore
@@ -135,11 +125,11 @@ function render({ model, el }) {
     if (document.activeElement !== exact.input) exact.input.value = made;
     buttons[0].disabled = made === 0;
     buttons[1].disabled = index === 0 && made === 0;
-    buttons[2].disabled = buttons[4].disabled = index === steps.length - 1 && !playing;
+    buttons[2].disabled = buttons[4].disabled = index === steps.length - 1 && !player.isGoing();
     buttons[3].disabled = made === merges.length;
-    buttons[4].textContent = playing ? "■ Stop" : "▶ Play";
+    buttons[4].textContent = player.isGoing() ? "■ Stop" : "▶ Play";
     const n = nPieces(step), all = nPieces(steps[0]);
-    const so = `${n} ${n === 1 ? "piece" : "pieces"} for ${all} bytes`;
+    const so = `${counted(n, "piece")} for ${grouped(all)} bytes`;
     slider.ariaValueText = `${made} merges made, ${so}`;
     const start = "No merge yet: every byte by itself, in words that no merge will cross.";
     const where = made && !justNow ? "Not in this text. Here:" : "Here:";
@@ -150,8 +140,8 @@ function render({ model, el }) {
 
   function sentence(k) {
     const [left, right] = merges[k].map(spellKey);
-    const seen = counts[k] ? `, ${counts[k].toLocaleString("en")} times in the training text` : "";
-    return `Merge ${(k + 1).toLocaleString("en")}: “${left}” + “${right}” → “${spellKey(merges[k].join(""))}”${seen}.`;
+    const seen = counts[k] ? `, ${grouped(counts[k])} times in the training text` : "";
+    return `Merge ${grouped(k + 1)}: “${left}” + “${right}” → “${spellKey(merges[k].join(""))}”${seen}.`;
   }
 
   function showNear(made) {
@@ -170,16 +160,14 @@ function render({ model, el }) {
     const at = (step) => place(step.made, nPieces(step), merges.length, all || 1).map((v) => v.toFixed(1));
     const line = steps.map((step, i) => (i ? `H${at(step)[0]} V${at(step)[1]}` : `M${at(step).join(" ")}`)).join(" ");
     const [x, y] = place(made, n, merges.length, all || 1), below = HEIGHT + 24;
-    const write = (words, x, y, anchor) => {
-      const node = drawing("text", { x, y, "text-anchor": anchor });
-      node.textContent = words.toLocaleString("en");
-      return node;
-    };
+    const write = (words, x, y, anchor) =>
+      draw("text", { x, y, "text-anchor": anchor }, [words.toLocaleString("en")]);
     const ticks = [0, 1, 10, 100, 1000, 10_000, 100_000].filter((k) => k <= merges.length / 2);
     svg.ariaLabel = `Pieces of the text against merges made: from ${all} down to ${nPieces(steps.at(-1))}`;
     svg.replaceChildren(
-      drawing("path", { d: `${line} H${WIDTH}` }, "line"), drawing("path", { d: `M0 ${HEIGHT} H${WIDTH}` }, "axis"),
-      drawing("circle", { cx: x, cy: y, r: 5 }, "dot"),
+      draw("path", { d: `${line} H${WIDTH}`, class: "line" }),
+      draw("path", { d: `M0 ${HEIGHT} H${WIDTH}`, class: "axis" }),
+      draw("circle", { cx: x, cy: y, r: 5, class: "dot" }),
       write(`${n} pieces`, Math.min(x + 8, WIDTH - 160), y - 9, "start"),
       ...ticks.map((k) => write(k, place(k, 0, merges.length, 1)[0], below, k ? "middle" : "start")),
       write("merges made", WIDTH, below + 26, "end"),
@@ -187,8 +175,7 @@ function render({ model, el }) {
   }
 
   function go(made) {
-    model.set("step", made);
-    model.save_changes();
+    save(model, { step: made });
   }
 
   function change(by) {
@@ -197,45 +184,28 @@ function render({ model, el }) {
     else go(steps[index].made < made ? steps[index].made : steps[Math.max(0, index - 1)].made);
   }
 
-  function stop() {
-    clearInterval(playing);
-    playing = 0;
-  }
-
   function play() {
-    if (playing) return void (stop(), show());
-    playing = setInterval(() => {
+    if (player.isGoing()) return void (player.stop(), show());
+    player.start(() => {
       if (stepAt(steps, model.get("step")) < steps.length - 1) return change(1);
-      stop();
+      player.stop();
       show();
-    }, PLAY_EVERY_MS);
+    });
     change(1);
   }
 
-  function save() {
-    clearTimeout(saving);
-    if (text.value === model.get("text")) return;
-    model.set("text", text.value);
-    model.save_changes();
-  }
-
   const actions = [() => go(0), () => change(-1), () => change(1), () => go(merges.length)];
-  actions.forEach((act, i) => buttons[i].addEventListener("click", () => (stop(), act())));
+  actions.forEach((act, i) => buttons[i].addEventListener("click", () => (player.stop(), act())));
   buttons[4].addEventListener("click", play);
-  slider.addEventListener("input", () => (stop(), go(steps[slider.valueAsNumber].made)));
-  exact.input.addEventListener("input", () => (stop(), go(exact.value())));
-  text.addEventListener("input", () => {
-    stop();
-    show();
-    clearTimeout(saving);
-    saving = setTimeout(save, SAVE_AFTER_MS);
-  });
-  text.addEventListener("change", save);
-  model.on("change:step", show);
-  model.on("change:text", () => ((text.value = model.get("text")), show()));
+  slider.addEventListener("input", () => (player.stop(), go(steps[slider.valueAsNumber].made)));
+  exact.input.addEventListener("input", () => (player.stop(), go(exact.value())));
+  text.addEventListener("input", () => (player.stop(), show()));
+  const typing = saveWhileTyping(model, "text", text);
+  onChange(model, ["step"], show);
+  onChange(model, ["text"], () => ((text.value = model.get("text")), show()));
   text.value = model.get("text");
   show();
-  return () => (stop(), clearTimeout(saving));
+  return () => (player.stop(), typing.cancel());
 }
 
 export default { render };

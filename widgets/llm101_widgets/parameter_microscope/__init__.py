@@ -13,13 +13,13 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.heat_map import FLOATS, as_png, flat_index, flipped, number_at, numbers, view_of
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 
 
 class ParameterMicroscope(anywidget.AnyWidget):
     """Choose a tensor and a number in it, and flip its bits; `changed` says what became of which number."""
 
-    _esm, _css = read_modules("parameter_microscope/widget.js"), Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("parameter_microscope", root="llm101-scope-grid")
     # the reader sets, here or in the page: a tensor, and a number in it (counted along the rows)
     tensor, index = t.Unicode().tag(sync=True), t.Int().tag(sync=True)
     # the reader flips: {"tensor", "index" (a place per axis), "before", "after" (all bits as a whole number)} for each

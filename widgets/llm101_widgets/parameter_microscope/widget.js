@@ -3,12 +3,15 @@
 //         chosen tensor: matrix limit overview overview_size, and a window: row column rows columns bytes)
 // Writes: tensor, index (counted along the rows), changed [{tensor, index: a place per axis, before, after}]
 
-import { lineToPython } from "../kernel.js";
+import { consume, makers } from "../page/dom.js";
+import { lineToPython } from "../page/kernel.js";
+import { onChange, save } from "../page/traits.js";
+import { counted, finePercent, grouped } from "../page/words.js";
 import { FLOATS, decode, formula, groups, inFull } from "./bits.js";
 
 const clamp = (i, size) => Math.min(size - 1, Math.max(0, Math.floor(i)));
 const NOT_HERE = "… in the kernel: this page does not have these numbers.";
-const comma = (number) => number.toLocaleString("en");
+const { make } = makers("llm101-scope");
 
 /** The list of changed numbers once a bit of `number` is flipped; a number that is as it was at first drops out. */
 export function flip(changed, number, bit) {
@@ -41,22 +44,15 @@ export function part(name) {
   return Object.keys(parts).find((key) => parts[key].test(name)) ?? "others";
 }
 
-function make(tag, className, properties = {}, children = []) {
-  const node = Object.assign(document.createElement(tag), { className: `llm101-scope-${className}`, ...properties });
-  node.append(...children);
-  return node;
-}
-
 function render({ model, el }) {
   const names = ["about", "parts", "legend", "value", "origin", "formula", "changes"];
   const live = (name) => ({ ariaLive: name === "value" ? "polite" : "off" });
   const [about, parts, legend, value, origin, working, changes] = names.map((name) => make("p", name, live(name)));
   const [strip, bits] = [make("div", "strip", { ariaHidden: "true" }), make("div", "bits")]; // the list says the same
   const list = make("select", "list", { size: 12, ariaLabel: "Tensors of the file" });
-  list.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
   const map = make("canvas", "map", { tabIndex: 0, role: "application", onpointerdown: pick, onpointermove: pick });
   const small = make("canvas", "small", { ariaHidden: "true", onpointerdown: pick, onpointermove: pick });
-  const told = make("p", "told", { role: "status" }); // what has become of the kernel
+  const told = make("p", "told llm101-error", { role: "status" }); // what has become of the kernel
   const undo = make("button", "undo", { type: "button", textContent: "Undo all" });
   const steps = [
     ["The file", about, strip, parts],
@@ -71,8 +67,7 @@ function render({ model, el }) {
   const line = lineToPython(model, (words) => (told.textContent = words));
 
   function write(values) {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
+    save(model, values);
     if (!chosen()) line.expect();
     else if (!line.isGone()) told.textContent = "";
   }
@@ -92,7 +87,7 @@ function render({ model, el }) {
 
   function showFile() {
     const [{ name, n_bytes: all }, tensors, sums] = [model.get("file"), model.get("tensors"), {}];
-    about.textContent = `${name}: ${comma(all)} bytes, first a header with the names, then ${tensors.length} tensors`;
+    about.textContent = `${name}: ${grouped(all)} bytes, first a header with the names, then ${tensors.length} tensors`;
     strip.replaceChildren(make("span", "piece", { style: `flex-grow:${tensors[0][3]}` }));
     list.replaceChildren();
     for (const [tensor, shape, dtype, , bytes] of tensors) {
@@ -100,11 +95,10 @@ function render({ model, el }) {
       const text = `${tensor.replace(/^model\.|\.weight$/g, "")}  ${shape.join("×")}`;
       list.append(make("option", "option", { text, title, value: tensor, disabled }));
       const onclick = disabled ? null : () => write({ tensor, index: 0 });
-      strip.append(make("span", `piece llm101-scope-${part(tensor)}`, { title, style: `flex-grow:${bytes}`, onclick }));
+      strip.append(make("span", `piece ${part(tensor)}`, { title, style: `flex-grow:${bytes}`, onclick }));
       sums[part(tensor)] = (sums[part(tensor)] ?? 0) + bytes;
     }
-    const percent = (sum) => `${Number(((100 * sum) / all).toPrecision(2))} %`;
-    const share = ([kind, sum]) => [make("span", `swatch llm101-scope-${kind}`), `${kind} ${percent(sum)}`];
+    const share = ([kind, sum]) => [make("span", `swatch ${kind}`), `${kind} ${finePercent(sum / all)}`];
     parts.replaceChildren(...Object.entries(sums).map((sum) => make("span", "part", {}, share(sum))));
   }
 
@@ -163,14 +157,14 @@ function render({ model, el }) {
     const [number, [tensor, , dtype, offset], n] = [chosen(), entry(), model.get("changed").length];
     for (const node of [origin, bits, working]) node.hidden = !number;
     changes.hidden = n === 0;
-    changes.replaceChildren(`${n} ${n === 1 ? "number" : "numbers"} changed, here and not in the file. `, undo);
+    changes.replaceChildren(`${counted(n, "number")} changed, here and not in the file. `, undo);
     if (!number) return value.replaceChildren(make("span", "was", { textContent: NOT_HERE }));
     const [{ before, after, index }, size] = [number, dtype === "float32" ? 4 : 2];
     const [first, now] = [offset + size * model.get("index"), inFull(decode(after, dtype))];
     value.replaceChildren(now);
     if (after !== before) value.append(make("span", "was", { textContent: `was ${inFull(decode(before, dtype))}` }));
     const bytes = Array.from({ length: size }, (_, i) => ((after >>> (8 * i)) & 255).toString(16).padStart(2, "0"));
-    const where = `bytes ${comma(first)} to ${comma(first + size - 1)} of the file, ${bytes.join(" ")}`;
+    const where = `bytes ${grouped(first)} to ${grouped(first + size - 1)} of the file, ${bytes.join(" ")}`;
     origin.textContent = `${tensor} [${index.join(", ")}], ${dtype}: ${where} (the lowest comes first)`;
     showBits(after, dtype);
     const [special, terms] = formula(after, dtype);
@@ -184,7 +178,7 @@ function render({ model, el }) {
       let bit = 1 + sizes[1] + sizes[2];
       const button = () => make("button", "bit", { type: "button", value: --bit, ariaLabel: `bit ${bit}` });
       const row = (i) => make("div", "row", {}, Array.from({ length: sizes[i] }, button));
-      const group = (kind, i) => make("div", `group llm101-scope-${kind}`, {}, [make("span", "label"), row(i)]);
+      const group = (kind, i) => make("div", `group ${kind}`, {}, [make("span", "label"), row(i)]);
       bits.replaceChildren(...kinds.map(group));
       bits.dataset.dtype = dtype;
     }
@@ -211,8 +205,7 @@ function render({ model, el }) {
   map.addEventListener("keydown", (event) => {
     const index = move(model.get("index"), event.key, model.get("view").matrix);
     if (index === model.get("index")) return;
-    event.preventDefault();
-    event.stopPropagation(); // or the notebook would take the key for itself
+    consume(event);
     write({ index });
   });
   function answered() {
@@ -220,11 +213,9 @@ function render({ model, el }) {
     told.textContent = "";
   }
 
-  model.on("change:view", answered);
-  model.on("change:tensor", showTensor);
-  for (const name of ["tensor", "index", "view", "changed"]) {
-    model.on(`change:${name}`, () => [showMap(), showNumber()]);
-  }
+  onChange(model, ["view"], answered);
+  onChange(model, ["tensor"], showTensor);
+  onChange(model, ["tensor", "index", "view", "changed"], () => [showMap(), showNumber()]);
   const resized = new ResizeObserver(showMap); // it also draws the first time
   resized.observe(map.parentElement);
   for (const show of [showFile, showTensor, showNumber]) show();

@@ -6,14 +6,13 @@ with `id` and `text` (latent None: the plain model), and `loss_nats(prompt, ids)
 
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.steering_console.pairs import MOST_STORIES, SETTINGS, alone, check, checked_model, write_pair
 from llm101_widgets.steering_console.picture import in_words, pictures
 
@@ -21,8 +20,7 @@ from llm101_widgets.steering_console.picture import in_words, pictures
 class SteeringConsole(anywidget.AnyWidget):
     """The page writes in a thread, so that its Stop works; `run()` writes in the cell that calls it."""
 
-    _esm = read_modules("steering_console/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("steering_console", root="llm101-steering-root")
     # the reader sets, here or in the page: concept is words with commas between them; a latent is held at strength
     prompt, concept, strength = t.Unicode().tag(sync=True), t.Unicode().tag(sync=True), t.Any(0.0).tag(sync=True)
     max_tokens, temperature, seed, latent = (t.Any(x).tag(sync=True) for x in (1, 0.0, 0, 0))

@@ -1,12 +1,10 @@
 // The parts of the console's page, and how its numbers are written.
 
+import { makers } from "../page/dom.js";
+import { percent } from "../page/words.js";
 import { measure, stretches, textsOf } from "./measure.js";
 
-/** "12 %", "0.3 %": a share, as precisely as it matters. */
-export function percent(share) {
-  const p = 100 * share;
-  return `${p === 0 || p >= 9.95 ? Math.round(p) : p.toFixed(1)} %`;
-}
+export const { make } = makers("llm101-steering");
 
 /** The rows below a text: [what is measured, of this text, of all that were written like it]. */
 export function readings(one, all) {
@@ -24,14 +22,6 @@ export function readings(one, all) {
 export function caption({ prompt, seed, temperature, max_tokens }) {
   const settings = `seed ${seed}, temperature ${temperature}, at most ${max_tokens} tokens`;
   return `Both go on from “${prompt}” with ${settings}. Loss: in nats, what the plain model makes of them.`;
-}
-
-export function make(tag, className = "", properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-steering-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
 }
 
 export function field(label, ...inputs) {
@@ -52,7 +42,7 @@ export function makeSide(side) {
     const cut = stretches(tokens.join(""), concept);
     const parts = cut.map(([textContent, said]) => make(said ? "mark" : "span", said ? "said" : "", { textContent }));
     const beginning = make("b", "", { textContent: pair.prompt });
-    text.replaceChildren(beginning, ...parts, ...(running ? [make("span", "caret", { textContent: "▍" })] : []));
+    text.replaceChildren(beginning, ...parts, ...(running ? [make("span", "llm101-caret", { textContent: "▍" })] : []));
     text.setAttribute("aria-busy", String(running));
     heading.textContent = side === "plain" ? "As it is" : `Latent ${pair.latent} held at ${pair.strength}`;
     const all = measure(textsOf(stories, side, pair), concept);

@@ -6,10 +6,12 @@
 // Writes: the reader's, when one is changed between runs
 // Sends:  the settings and n, to write n pairs; {} to stop
 
+import { onEnter } from "../page/dom.js";
+import { lineToPython } from "../page/kernel.js";
+import { numberField } from "../page/number_field.js";
+import { onChange, save } from "../page/traits.js";
 import { SETTINGS, pairOf } from "./measure.js";
 import { caption, field, make, makeSide } from "./parts.js";
-import { lineToPython } from "../kernel.js";
-import { numberField } from "../number_field.js";
 
 const LIMITS = {
   latent: { min: 0, max: 2147483647 }, max_tokens: { min: 1, max: 1024 },
@@ -19,7 +21,7 @@ const LIMITS = {
 function render({ model, el }) {
   const end = model.get("strongest"), known = model.get("latents");
   const option = ([value, textContent]) => make("option", "", { value, textContent });
-  const names = make("select", "", {}, [...known, ["", "another one"]].map(option));
+  const names = make("select", "names", {}, [...known, ["", "another one"]].map(option));
   const numbers = Object.entries(LIMITS).map(([name, limits]) => [name, numberField(limits, () => model.get(name))]);
   const inputs = {
     prompt: make("textarea", "prompt", { rows: 2, spellcheck: false }),
@@ -27,14 +29,11 @@ function render({ model, el }) {
     strength: make("input", "", { type: "range", min: -end, max: end, step: end / 40 }),
     ...Object.fromEntries(numbers.map(([name, { input }]) => [name, input])),
   };
-  for (const one of [names, inputs.strength]) {
-    one.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
-  }
-  const said = make("output"), go = make("button", "go", { type: "submit" });
+  const said = make("output"), go = make("button", "go llm101-go", { type: "submit" });
   const next = make("button", "", { type: "button", textContent: "↻ Next seed" });
   const ten = make("button", "", { type: "button", textContent: "Write 10" });
   const form = make("form", "", {}, [
-    field("Type a beginning, and press Enter", inputs.prompt),
+    make("label", "llm101-field", {}, ["Type a beginning, and press Enter", inputs.prompt]),
     make("div", "settings", {}, [
       field("Latent", names), field("Number", inputs.latent), field("Held at", inputs.strength, said),
     ]),
@@ -45,12 +44,9 @@ function render({ model, el }) {
   ]); // prettier-ignore
   const sides = { plain: makeSide("plain"), steered: makeSide("steered") };
   const columns = make("div", "columns", {}, [sides.plain.node, sides.steered.node]);
-  const about = make("p", "about"), status = make("p", "status"), error = make("p", "error");
-  status.setAttribute("role", "status");
-  error.setAttribute("role", "alert");
-  const root = make("section", "root", {}, [form, error, columns, about, status]);
-  root.setAttribute("aria-label", "Steering console");
-  el.append(root);
+  const about = make("p", "about"), status = make("p", "status", { role: "status" });
+  const error = make("p", "llm101-error", { role: "alert" });
+  el.append(make("section", "root", { ariaLabel: "Steering console" }, [form, error, columns, about, status]));
 
   let strength = model.get("strength"); // what the slider stands for; its own steps need not meet it
   const line = lineToPython(model, (words) => {
@@ -103,16 +99,10 @@ function render({ model, el }) {
     if (!running()) status.textContent = "";
   }
 
-  function answered() {
-    line.heard();
-    showState();
-  }
-
-  function save() {
+  function saveTyped() {
     showChoice();
     if (running()) return; // a run in its thread must be the only one to change the state
-    for (const [name, value] of Object.entries(typed())) model.set(name, value);
-    model.save_changes();
+    save(model, typed());
   }
 
   /** Write n pairs; a single one that was written before is only shown. */
@@ -127,7 +117,7 @@ function render({ model, el }) {
     error.textContent = "";
     if (n === 1 && pairOf(model.get("stories"), now)) {
       if ("plain" in model.get("writing")) model.set("writing", {}); // what a stop left
-      save();
+      saveTyped();
       status.textContent = "Written before with these settings; the same seed would write the same again.";
       return;
     }
@@ -139,11 +129,7 @@ function render({ model, el }) {
     if (running()) line.send({});
     else run(1);
   });
-  inputs.prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    run(1);
-  });
+  onEnter(inputs.prompt, () => run(1));
   const nextSeed = () => (inputs.seed.value = (typed().seed + 1) % 4294967296);
   next.addEventListener("click", () => (nextSeed(), run(1)));
   ten.addEventListener("click", () => {
@@ -153,24 +139,24 @@ function render({ model, el }) {
   names.addEventListener("change", () => {
     if (names.value) inputs.latent.value = names.value;
     else inputs.latent.focus();
-    save();
+    saveTyped();
   });
   inputs.strength.addEventListener("input", () => {
     strength = Number(inputs.strength.value);
     showChoice();
   });
   inputs.strength.addEventListener("change", () => {
-    save();
+    saveTyped();
     if (model.get("stories").length) run(1); // the plain text is there already
   });
   form.addEventListener("input", forget);
   inputs.concept.addEventListener("input", showTexts);
   for (const [name, input] of Object.entries(inputs)) {
-    if (name !== "strength") input.addEventListener("change", save);
-    model.on(`change:${name}`, () => showSetting(name));
+    if (name !== "strength") input.addEventListener("change", saveTyped);
+    onChange(model, [name], () => showSetting(name));
   }
-  for (const name of ["running", "error"]) model.on(`change:${name}`, answered);
-  for (const name of ["stories", "writing"]) model.on(`change:${name}`, showTexts);
+  onChange(model, ["running", "error"], () => (line.heard(), showState()));
+  onChange(model, ["stories", "writing"], showTexts);
   for (const name of Object.keys(inputs)) inputs[name].value = model.get(name);
   showChoice();
   showState();

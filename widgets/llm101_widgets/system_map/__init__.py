@@ -4,13 +4,13 @@ It knows nothing of models or files: a chapter passes what is to be seen, as pla
 """
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
 from llm101_widgets.map_picture import ARROWS, BOXES, VIEW, arrow, as_svg, as_text, box
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 
 FIELDS = ("now", "sentence", "facts", "chapter")
@@ -27,7 +27,7 @@ class SystemMap(anywidget.AnyWidget):
         chapters: the notebooks that are there; a box leads to no other. Left out: all are.
     """
 
-    _esm, _css = Path(__file__).with_name("widget.js"), Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("system_map", root="llm101-map")
     # the reader sets, here or in the page: the box that is open
     selected = t.Unicode().tag(sync=True)
     # the page reads: what is in each box, which arrows there are, and the picture's size

@@ -4,7 +4,10 @@
 //         arrows (start end label line), view_box, selected
 // Writes: selected
 
-const SVG = "http://www.w3.org/2000/svg";
+import { consume, makers } from "../page/dom.js";
+import { onChange, save } from "../page/traits.js";
+
+const { make, draw } = makers("llm101-map");
 
 /** The box to go to with an arrow key: the nearest one that lies mostly in that direction; itself if there is none. */
 export function neighbour(boxes, from, key) {
@@ -41,24 +44,9 @@ export function isRelative(address) {
   return /^[\w.\-/ ]+$/.test(address) && !address.startsWith("/");
 }
 
-function make(tag, className, textContent = "", children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.textContent = textContent;
-  node.append(...children);
-  return node;
-}
-
-function draw(tag, attributes, textContent = "") {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.textContent = textContent;
-  return node;
-}
-
 /** A text that keeps to its room, whatever the letters: wide ones are squeezed. */
 function drawText(attributes, words, room) {
-  return draw("text", { ...attributes, lengthAdjust: "spacingAndGlyphs", "data-room": room }, words);
+  return draw("text", { ...attributes, lengthAdjust: "spacingAndGlyphs", "data-room": room }, [words]);
 }
 
 function fit(text) {
@@ -70,7 +58,7 @@ function fit(text) {
 function drawArrow({ label, line: [x1, y1, x2, y2] }) {
   const level = y1 === y2;
   const head = level ? "l-9,-5v10z" : "l-5,-9h10z";
-  const group = draw("g", { class: "llm101-map-arrow", "aria-hidden": "true" });
+  const group = draw("g", { class: "arrow", "aria-hidden": "true" });
   group.append(
     draw("line", level ? { x1, y1, x2: x2 - 8, y2 } : { x1, y1, x2, y2: y2 - 8 }),
     draw("path", { d: `M${x2},${y2}${head}` }),
@@ -88,36 +76,34 @@ function drawBox(box, said) {
   const { x, y, width, height } = box;
   const rx = box.kind === "thing" ? 14 : 2;
   const ring = { x: x - 5, y: y - 5, width: width + 10, height: height + 10, rx: rx + 5 };
-  const kind = `llm101-map-box llm101-map-${box.kind}`;
+  const kind = `box ${box.kind}`;
   const group = draw("g", { class: kind, role: "button", tabindex: 0, "aria-label": said });
   group.append(
-    draw("rect", { class: "llm101-map-ring", ...ring }),
-    draw("rect", { class: "llm101-map-body", x, y, width, height, rx }),
-    drawText({ class: "llm101-map-title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title, width - 12),
-    drawText({ class: "llm101-map-now", x: x + width / 2, y: y + 44 }, shorten(box.now, 22), width - 12),
+    draw("rect", { class: "ring", ...ring }),
+    draw("rect", { class: "body", x, y, width, height, rx }),
+    drawText({ class: "title", x: x + width / 2, y: y + (box.now ? 25 : 34) }, box.title, width - 12),
+    drawText({ class: "now", x: x + width / 2, y: y + 44 }, shorten(box.now, 22), width - 12),
   );
   return group;
 }
 
 function render({ model, el }) {
-  const picture = draw("svg", { class: "llm101-map-picture", viewBox: model.get("view_box"), role: "group" });
+  const picture = draw("svg", { class: "picture", viewBox: model.get("view_box"), role: "group" });
   picture.setAttribute("aria-label", "The whole system: choose a box with Tab or the arrow keys, and Enter");
-  const panel = make("div", "llm101-map-panel");
-  panel.setAttribute("aria-live", "polite");
-  const legend = make("p", "llm101-map-legend", "", [
-    make("span", "llm101-map-sample llm101-map-thing", "round"), " something you can look at  ",
-    make("span", "llm101-map-sample llm101-map-doer", "square"), " software that does something",
+  const panel = make("div", "panel", { ariaLive: "polite" });
+  const legend = make("p", "legend", {}, [
+    make("span", "sample thing", {}, ["round"]), " something you can look at  ",
+    make("span", "sample doer", {}, ["square"]), " software that does something",
   ]); // prettier-ignore
-  const root = make("section", "llm101-map", "", [make("div", "llm101-map-left", "", [picture, legend]), panel]);
-  root.setAttribute("aria-label", "Map of the whole system");
-  el.append(make("div", "llm101-map-frame", "", [root]));
+  const left = make("div", "left", {}, [picture, legend]);
+  const root = make("section", "llm101-map", { ariaLabel: "Map of the whole system" }, [left, panel]);
+  el.append(make("div", "frame", {}, [root]));
 
   let nodes = {}; // box name -> its drawing
   let lines = []; // the arrows' drawings, in the order of `arrows`
 
   function choose(name, { focus = false } = {}) {
-    model.set("selected", name);
-    model.save_changes();
+    save(model, { selected: name });
     if (focus) nodes[name].focus();
   }
 
@@ -137,8 +123,7 @@ function render({ model, el }) {
         if (event.key === "Enter" || event.key === " ") choose(name);
         else if (event.key.startsWith("Arrow")) choose(neighbour(boxes, name, event.key), { focus: true });
         else return;
-        event.preventDefault();
-        event.stopPropagation(); // or the notebook would take the key for itself
+        consume(event);
       });
     }
     picture.replaceChildren(...lines, ...Object.values(nodes));
@@ -157,14 +142,14 @@ function render({ model, el }) {
       line.classList.toggle("llm101-map-lit", arrows[i].start === name || arrows[i].end === name);
     });
     const box = boxes[name];
-    const facts = make("dl", "llm101-map-facts");
-    for (const [label, value] of box.facts) facts.append(make("dt", "", label), make("dd", "", value));
-    const ways = make("ul", "llm101-map-ways");
+    const facts = make("dl", "facts");
+    for (const [label, value] of box.facts) facts.append(make("dt", "", {}, [label]), make("dd", "", {}, [value]));
+    const ways = make("ul", "ways");
     for (const arrow of arrows) if (arrow.start === name || arrow.end === name) ways.append(way(arrow, name));
     panel.replaceChildren(
-      make("p", "llm101-map-heading", box.title),
-      make("p", "", box.sentence),
-      ...(box.now ? [make("p", "llm101-map-here", box.now)] : []),
+      make("p", "heading", {}, [box.title]),
+      make("p", "", {}, [box.sentence]),
+      ...(box.now ? [make("p", "here", {}, [box.now])] : []),
       facts, ways,
       ...(isRelative(box.chapter) ? [link(box.chapter)] : []),
     ); // prettier-ignore
@@ -174,18 +159,14 @@ function render({ model, el }) {
   function way({ start, end, label }, name) {
     const [from, to] = [start, end].map((other) => {
       const { title } = model.get("boxes")[other];
-      if (other === name) return make("strong", "", title);
-      const button = make("button", "", title);
-      button.type = "button";
-      button.addEventListener("click", () => choose(other, { focus: true }));
-      return button;
+      if (other === name) return make("strong", "", {}, [title]);
+      return make("button", "", { type: "button", onclick: () => choose(other, { focus: true }) }, [title]);
     });
-    return make("li", "", "", [from, ` ${label.replaceAll("\n", " ")} → `, to]);
+    return make("li", "", {}, [from, ` ${label.replaceAll("\n", " ")} → `, to]);
   }
 
   function link(chapter) {
-    const anchor = make("a", "llm101-map-chapter", `Open chapter ${chapterTitle(chapter)} →`);
-    anchor.href = chapter;
+    const anchor = make("a", "chapter", { href: chapter }, [`Open chapter ${chapterTitle(chapter)} →`]);
     const path = labPath(window.location.pathname, chapter);
     if (path) { // JupyterLab opens what carries these two attributes itself, in a tab of its own
       anchor.dataset.commandlinkerCommand = "docmanager:open";
@@ -194,8 +175,8 @@ function render({ model, el }) {
     return anchor;
   }
 
-  for (const name of ["boxes", "arrows"]) model.on(`change:${name}`, drawAll);
-  model.on("change:selected", showSelected);
+  onChange(model, ["boxes", "arrows"], drawAll);
+  onChange(model, ["selected"], showSelected);
   drawAll();
   const resized = new ResizeObserver(fitAll); // also when it comes onto the page, where letters have a width
   resized.observe(picture);

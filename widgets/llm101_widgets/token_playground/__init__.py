@@ -7,25 +7,22 @@ no kernel.
 
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.token_playground.packed_ranks import packed_ranks
 
 TEXT = "The tokenizer knows the word “the”, but not “Rumpelstiltskin”.\n  2 + 2 = 4, 1234567; naïve, 東京, 👩‍🔬!"
-PARTS = ("slices", "bpe", "pieces", "flow", "card", "widget")  # of the page's JavaScript
 STYLE = "padding:1px 3px;border:1px solid #777;border-radius:3px;white-space:pre-wrap"
 
 
 class TokenizerPlayground(anywidget.AnyWidget):
     """Tokens coloured and counted, with their ids, bytes and cost; what cannot be seen is made visible."""
 
-    _esm = read_modules("kernel.js", "number_field.js", *(f"token_playground/{name}.js" for name in PARTS))
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("token_playground", root="llm101-playground-root")
     # the reader sets, here or in the page: the text, whose tokens are shown, dollars per million tokens
     text, shown, price = t.Unicode().tag(sync=True), t.List().tag(sync=True), t.Float().tag(sync=True)
     # the page reads: all names, and the vocabularies (see packed_ranks) of those that were ever shown

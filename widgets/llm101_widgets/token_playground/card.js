@@ -1,9 +1,10 @@
 // The card of one tokenizer: how many tokens a text has, and each of them.
 
-import { inSlices } from "./slices.js";
-import { pageTokenizer, unpackRanks } from "./bpe.js";
+import { pageTokenizer, unpackRanks } from "../page/bpe.js";
+import { describe } from "../page/pieces.js";
+import { inSlices } from "../page/slices.js";
+import { counted, grouped } from "../page/words.js";
 import { make, makeFlow, piecesOf, sum } from "./flow.js";
-import { describe } from "./pieces.js";
 
 /** Dollars with two digits that say something: "$0.0012". */
 export function dollars(amount) {
@@ -13,7 +14,7 @@ export function dollars(amount) {
 
 /** How large a vocabulary is: all its ids, and how many of them are text. */
 export function sizeWords(vocabSize, runs) {
-  const [all, text] = [vocabSize, sum(runs, ([, n]) => n)].map((n) => n.toLocaleString("en"));
+  const [all, text] = [vocabSize, sum(runs, ([, n]) => n)].map(grouped);
   return all === text ? `${all} tokens` : `${all} tokens, ${text} of them text`;
 }
 
@@ -53,11 +54,11 @@ export function makeCard(name, { pattern, vocab_size, runs, packed }) {
   }
 
   function compare(characters, most, price) {
-    count.textContent = `${nTokens.toLocaleString("en")} ${nTokens === 1 ? "token" : "tokens"}`;
+    count.textContent = counted(nTokens, "token");
     facts.textContent = [
       nTokens ? `${(characters / nTokens).toFixed(2)} characters per token` : "",
       price > 0 ? dollars((nTokens * price) / 1e6) : "",
-      split ? `${split.toLocaleString("en")} ${split === 1 ? "character" : "characters"} split across tokens` : "",
+      split ? `${counted(split, "character")} split across tokens` : "",
     ].filter(Boolean).join(" · "); // prettier-ignore
     bar.style.setProperty("--llm101-share", most ? nTokens / most : 0);
   }

@@ -3,8 +3,10 @@
 // Reading order: sameEnds and blocksOf (what to keep, what to make), paintWord, makeBlock, makeFlow. A word is what
 // bpe.js makes of it.
 
-import { hex, pieces, visible } from "./pieces.js";
+import { makers } from "../page/dom.js";
+import { hex, pieces, visible } from "../page/pieces.js";
 
+export const { make } = makers("llm101-playground");
 const SMALL_BLOCK = 50, LARGE_BLOCK = 150; // tokens that are painted together
 const AT_ONCE = 2; // blocks that are painted without waiting to be seen
 const HUES = 4, NEAR = "200px", TOKEN_HEIGHT = 4; // px: where a token is, before it is painted
@@ -36,14 +38,6 @@ export function blocksOf(words) {
 export const piecesOf = (entry) => (entry.pieces ??= pieces(entry)); // kept with the word
 export const sum = (words, f) => words.reduce((total, entry) => total + f(entry), 0);
 
-export function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = `llm101-playground-${className}`;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
-}
-
 /** A word on the page: a box for each token, and the end of a line where the word holds one. */
 function paintWord(entry, asIds) {
   const boxes = piecesOf(entry).map((parts, t) => {
@@ -56,7 +50,7 @@ function paintWord(entry, asIds) {
     }
     return box;
   });
-  return { boxes, nodes: entry.word.includes("\n") ? [...boxes, document.createElement("br")] : boxes };
+  return { boxes, nodes: entry.word.includes("\n") ? [...boxes, make("br")] : boxes };
 }
 
 /** Words that are painted together. In an edit, what stays the same keeps its boxes and their colours. */

@@ -4,12 +4,13 @@
 // Writes: text shown price; the kernel answers a new name in shown with its vocabulary
 // The page computes all tokens itself, so for the vocabularies that it has it needs no kernel.
 
-import { lineToPython } from "../kernel.js";
-import { numberField } from "../number_field.js";
+import { lineToPython } from "../page/kernel.js";
+import { numberField } from "../page/number_field.js";
+import { onChange, save, saveWhileTyping } from "../page/traits.js";
+import { grouped } from "../page/words.js";
 import { makeCard } from "./card.js";
 import { make } from "./flow.js";
 
-const SAVE_AFTER_MS = 300; // without a key pressed, the kernel hears of the text
 const BUSY_AFTER_MS = 150; // a reader is told that a long text takes a moment
 
 /** Characters as readers count them: one that takes two places in a string is one. */
@@ -25,14 +26,14 @@ function render({ model, el }) {
   const settings = make("div", "settings", {}, [
     make("label", "", {}, ["$ ", price.input, " per million tokens"]), make("label", "", {}, [asIds, " Show ids"]),
   ]); // prettier-ignore
-  const error = make("p", "error", { role: "alert" }), cards = make("div", "cards");
+  const error = make("p", "llm101-error", { role: "alert" }), cards = make("div", "cards");
   const waiting = make("p", "waiting", { role: "status" });
-  const field = make("label", "field", {}, ["Type or paste any text", text]);
+  const field = make("label", "llm101-field", {}, ["Type or paste any text", text]);
   const all = [field, choice, settings, error, waiting, cards];
   el.append(make("section", "root", { ariaLabel: "Tokenizer playground" }, all));
   const line = lineToPython(model, (words) => (error.textContent = words));
   const made = new Map();
-  let saving = 0, rounds = 0, busy = 0;
+  let rounds = 0, busy = 0;
 
   function cardOf(name) {
     if (!made.has(name)) {
@@ -49,7 +50,7 @@ function render({ model, el }) {
   /** What the reader waits for: a vocabulary, or the tokens of a long text. */
   function sayWaiting(long = 0) {
     const names = missing().join(" and ");
-    waiting.textContent = long ? `Cutting ${long.toLocaleString("en")} characters into tokens …`
+    waiting.textContent = long ? `Cutting ${grouped(long)} characters into tokens …`
       : names && `Waiting for the kernel to send what ${names} knows.`; // prettier-ignore
   }
 
@@ -75,43 +76,28 @@ function render({ model, el }) {
     for (const card of ready) card.compare(characters, most, model.get("price"));
   }
 
-  function save() {
-    clearTimeout(saving);
-    saving = 0;
-    if (text.value === model.get("text")) return;
-    model.set("text", text.value);
-    model.save_changes();
-  }
-
   function showState() {
-    if (!saving && text.value !== model.get("text")) text.value = model.get("text");
+    if (!typing.isPending() && text.value !== model.get("text")) text.value = model.get("text");
     if (document.activeElement !== price.input) price.input.value = model.get("price");
     for (const box of boxes) box.checked = model.get("shown").includes(box.value);
     if (!missing().length) line.heard();
     paint();
   }
 
-  text.addEventListener("input", () => {
-    paint();
-    clearTimeout(saving);
-    saving = setTimeout(save, SAVE_AFTER_MS);
-  });
-  text.addEventListener("change", save);
+  text.addEventListener("input", paint);
+  const typing = saveWhileTyping(model, "text", text);
   asIds.addEventListener("change", paint);
-  price.input.addEventListener("input", () => {
-    model.set("price", price.value());
-    model.save_changes();
-  });
+  price.input.addEventListener("input", () => save(model, { price: price.value() }));
   choice.addEventListener("change", () => {
     error.textContent = "";
-    model.set("shown", boxes.filter((box) => box.checked).map((box) => box.value));
-    model.save_changes();
+    save(model, { shown: boxes.filter((box) => box.checked).map((box) => box.value) });
     if (missing().length) line.expect();
   });
-  for (const name of ["text", "shown", "price", "vocabularies"]) model.on(`change:${name}`, showState);
+  onChange(model, ["text", "shown", "price", "vocabularies"], showState);
   showState();
   return () => {
-    [saving, busy].forEach(clearTimeout);
+    typing.cancel();
+    clearTimeout(busy);
     rounds++; // whatever still goes on is wanted by nobody
     for (const card of made.values()) card.stop();
   };

@@ -4,13 +4,12 @@ It takes the film as plain values: `prompts`, `groups` (words by group), `steps`
 `valid_bits_per_byte` by text, `samples` (one per prompt), `neighbours` by word, and `positions` [x, y] of all words."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 from llm101_widgets.training_film.picture import as_svg
 
@@ -21,8 +20,7 @@ MOMENT_PARTS = ("step", "valid_bits_per_byte", "samples", "neighbours", "positio
 class TrainingFilm(anywidget.AnyWidget):
     """The page has all of it, so the slider works far from any kernel."""
 
-    _esm = read_modules("training_monitor/curve.js", "training_film/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("training_film", root="llm101-film")
     # the reader sets, here or in the page: which moment is shown, from 0
     moment = t.Int().tag(sync=True)
     # the page reads

@@ -3,7 +3,11 @@
 // Reads:  film (prompts, groups, steps, moments), moment
 // Writes: moment (which one is shown)
 
-import { drawing, make, place, polyline, ticks, topOf } from "../training_monitor/curve.js";
+import { clock } from "../page/clock.js";
+import { place, polyline, ticks, topOf } from "../page/curve.js";
+import { makers } from "../page/dom.js";
+import { save } from "../page/traits.js";
+import { grouped } from "../page/words.js";
 
 const [WIDTH, HEIGHT, PLANE, PLAY_EVERY_MS] = [520, 120, 420, 450];
 const MARGIN = { left: 20, right: 40 }; // of the plane
@@ -54,45 +58,44 @@ export function written(places, widths, size, [from, to] = [-Infinity, Infinity]
 export function caption(film, index) {
   const moment = film.moments[index];
   const bits = Object.entries(moment.valid_bits_per_byte).map(([name, value]) => `${name} ${value.toFixed(2)}`);
-  const tokens = moment.tokens_seen ? `, ${moment.tokens_seen.toLocaleString("en")} tokens read` : "";
-  const step = `Step ${moment.step.toLocaleString("en")} of ${film.steps.toLocaleString("en")}`;
+  const tokens = moment.tokens_seen ? `, ${grouped(moment.tokens_seen)} tokens read` : "";
+  const step = `Step ${grouped(moment.step)} of ${grouped(film.steps)}`;
   return `${step}${tokens}. Bits per byte: ${bits.join(", ")}.`;
 }
 
-const c = (name) => `llm101-film-${name}`;
+const { make, draw } = makers("llm101-film");
 
 function render({ model, el }) {
   const film = model.get("film"), last = film.moments.length - 1, words = wordsOf(film), reach = reachOf(film);
-  const play = make("button", c("play"), { type: "button" });
-  const slider = make("input", c("slider"), { type: "range", min: 0, max: last, step: 1 });
+  const play = make("button", "play llm101-go", { type: "button" });
+  const slider = make("input", "slider", { type: "range", min: 0, max: last, step: 1 });
   slider.ariaLabel = "Moment of the training";
-  slider.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
-  const status = make("p", c("status"), { role: "status" });
-  const samples = make("div", c("samples")), alike = make("dl", c("alike"));
-  const marker = drawing("line", { y1: 0, y2: HEIGHT, class: c("marker") });
+  const status = make("p", "status", { role: "status" });
+  const samples = make("div", "samples"), alike = make("dl", "alike");
+  const marker = draw("line", { y1: 0, y2: HEIGHT, class: "marker" });
   const viewBox = `-52 -22 ${WIDTH + 62} ${HEIGHT + 44}`;
-  const chart = drawing("svg", { viewBox, role: "img", class: c("chart") });
+  const chart = draw("svg", { viewBox, role: "img", class: "chart" });
   chart.setAttribute("aria-label", "Bits per byte over the training, early steps spread out");
-  const group = (number) => c(`group-${number % MARKS.length}`);
-  const labels = words.map(({ word }) => drawing("text", {}, [word]));
-  const dots = words.map(({ word, number }, i) => drawing("g", { class: `${c("word")} ${group(number)}` }, [
-    drawing("title", {}, [word]),
-    drawing("text", { "text-anchor": "middle", class: c("mark") }, [MARKS[number % MARKS.length]]), labels[i],
+  const group = (number) => `group-${number % MARKS.length}`;
+  const labels = words.map(({ word }) => draw("text", {}, [word]));
+  const dots = words.map(({ word, number }, i) => draw("g", { class: `word ${group(number)}` }, [
+    draw("title", {}, [word]),
+    draw("text", { "text-anchor": "middle", class: "mark" }, [MARKS[number % MARKS.length]]), labels[i],
   ])); // prettier-ignore
   const square = `-${MARGIN.left} -20 ${PLANE + MARGIN.left + MARGIN.right} ${PLANE + 40}`;
-  const plane = drawing("svg", { viewBox: square, role: "img", class: c("plane") }, dots);
-  const key = make("p", c("key"), {}, Object.keys(film.groups).map((name, i) =>
+  const plane = draw("svg", { viewBox: square, role: "img", class: "plane" }, dots);
+  const key = make("p", "key", {}, Object.keys(film.groups).map((name, i) =>
     make("span", group(i), { textContent: `${MARKS[i % MARKS.length]} ${name}` })));
   const root = make("section", "llm101-film", { ariaLabel: "Film of a training run" }, [
-    make("div", c("top"), {}, [play, slider]), status, chart,
-    make("div", c("columns"), {}, [
+    make("div", "top", {}, [play, slider]), status, chart,
+    make("div", "columns", {}, [
       make("div", "", {}, [make("h4", "", { textContent: "What it wrote" }), samples,
         make("h4", "", { textContent: "What it held for alike" }), alike]),
       make("div", "", {}, [make("h4", "", { textContent: "Where words lie in its embedding" }), plane, key]),
     ]),
   ]); // prettier-ignore
   el.append(root);
-  let playing = 0;
+  const player = clock(PLAY_EVERY_MS);
 
   function drawChart() {
     const texts = Object.keys(film.moments[0].valid_bits_per_byte);
@@ -100,23 +103,23 @@ function render({ model, el }) {
     const frame = { steps: Math.sqrt(film.steps), top: topOf(...curves), width: WIDTH, height: HEIGHT };
     const lines = ticks(frame.top, 3).map((value) => {
       const y = place([0, value], frame)[1];
-      return drawing("g", {}, [drawing("line", { x2: WIDTH, y1: y, y2: y, class: c("line") }),
-        drawing("text", { x: -6, y: y + 4, "text-anchor": "end" }, [String(value)])]);
+      return draw("g", {}, [draw("line", { x2: WIDTH, y1: y, y2: y, class: "line" }),
+        draw("text", { x: -6, y: y + 4, "text-anchor": "end" }, [String(value)])]);
     }); // prettier-ignore
     const drawn = curves.map((curve, i) =>
-      drawing("polyline", { points: polyline(curve, frame), class: c(`curve-${i % 2}`) }));
+      draw("polyline", { points: polyline(curve, frame), class: `curve-${i % 2}` }));
     const names = texts.map((text, i) => {
       const [x, y] = place(curves[i][Math.floor(last / 3)], frame);
-      return drawing("text", { x: x + 8, y: y + (i ? 20 : -6) }, [text]);
+      return draw("text", { x: x + 8, y: y + (i ? 20 : -6) }, [text]);
     });
-    chart.replaceChildren(...lines, ...drawn, ...names, marker, drawing("text", { x: 6, y: 2 }, ["bits per byte"]));
+    chart.replaceChildren(...lines, ...drawn, ...names, marker, draw("text", { x: 6, y: 2 }, ["bits per byte"]));
   }
 
   function show() {
     const index = model.get("moment"), moment = film.moments[index];
     slider.value = index;
     slider.ariaValueText = `step ${moment.step}`;
-    play.textContent = playing ? "■ Stop" : index === last ? "↺ From the start" : "▶ Play";
+    play.textContent = player.isGoing() ? "■ Stop" : index === last ? "↺ From the start" : "▶ Play";
     status.textContent = caption(film, index);
     samples.replaceChildren(...film.prompts.map((prompt, i) =>
       make("p", "", {}, [make("b", "", { textContent: prompt }), moment.samples[i]])));
@@ -148,31 +151,25 @@ function render({ model, el }) {
   }
 
   function go(index) {
-    model.set("moment", Math.max(0, Math.min(last, index)));
-    model.save_changes();
-  }
-
-  function stop() {
-    clearInterval(playing);
-    playing = 0;
+    save(model, { moment: Math.max(0, Math.min(last, index)) });
   }
 
   play.addEventListener("click", () => {
-    if (playing) return void (stop(), show());
+    if (player.isGoing()) return void (player.stop(), show());
     if (model.get("moment") === last) go(0);
-    playing = setInterval(() => {
-      if (model.get("moment") === last) return void (stop(), show());
+    player.start(() => {
+      if (model.get("moment") === last) return void (player.stop(), show());
       go(model.get("moment") + 1);
-    }, PLAY_EVERY_MS);
+    });
     show();
   });
-  slider.addEventListener("input", () => (stop(), go(slider.valueAsNumber), show()));
+  slider.addEventListener("input", () => (player.stop(), go(slider.valueAsNumber), show()));
   model.on("change:moment", show);
   drawChart();
   show();
   const resized = new ResizeObserver(writeWords); // words are wider, beside a drawing that is smaller
   resized.observe(plane);
-  return () => (stop(), resized.disconnect());
+  return () => (player.stop(), resized.disconnect());
 }
 
 export default { render };

@@ -4,14 +4,13 @@ It takes any run that has `prompt`, `points`, `samples`, `state` and `error`, ob
 `stop()`, and calls what `watch()` was given after every change, in whichever thread it trains. A point has the names
 of NUMBERS, `train_bits_per_byte` and `valid_bits_per_byte` (or None); a sample has `step` and `text`."""
 
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from llm101_widgets.javascript import read_modules
+from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
 from llm101_widgets.training_monitor.picture import as_svg, thinned
 
@@ -24,8 +23,7 @@ MOST_POINTS = 300  # of a curve: more than a screen can tell apart
 class TrainingMonitor(anywidget.AnyWidget):
     """All that the page shows is kept in the kernel, so that a page that is loaded anew shows it again."""
 
-    _esm = read_modules("kernel.js", "training_monitor/curve.js", "training_monitor/widget.js")
-    _css = Path(__file__).with_name("widget.css")
+    _esm, _css = page_of("training_monitor", root="llm101-monitor")
     # the page reads: [step, bits per byte] of both curves, [step, text] of each sample, the numbers of the last step
     train, valid, samples = t.List().tag(sync=True), t.List().tag(sync=True), t.List().tag(sync=True)
     now, prompt = t.Dict().tag(sync=True), t.Unicode().tag(sync=True)

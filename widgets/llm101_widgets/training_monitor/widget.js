@@ -4,8 +4,11 @@
 // Writes: nothing
 // Sends:  {command: "start" | "pause" | "resume" | "stop"}
 
-import { SILENT, lineToPython } from "../kernel.js";
-import { drawing, make, place, polyline, ticks, topOf } from "./curve.js";
+import { place, polyline, ticks, topOf } from "../page/curve.js";
+import { makers } from "../page/dom.js";
+import { SILENT, lineToPython } from "../page/kernel.js";
+import { onChange } from "../page/traits.js";
+import { grouped } from "../page/words.js";
 
 const [WIDTH, HEIGHT] = [600, 190];
 const INTERRUPT = "Jupyter’s own ■ ends a cell that waits, and the run with it.";
@@ -21,7 +24,7 @@ export function duration(seconds) {
 /** 12,345 -> "12,345"; 1,234,567 -> "1.23 M". */
 export function count(number) {
   if (number >= 1e6) return `${(number / 1e6).toFixed(2)} M`;
-  return Math.round(number).toLocaleString("en");
+  return grouped(Math.round(number));
 }
 
 /** What the two buttons say and do in each state; null where there is nothing to do. */
@@ -68,32 +71,32 @@ export function newestFirst(samples, most = 60) {
   return samples.slice(-most).reverse();
 }
 
-const c = (name) => `llm101-monitor-${name}`;
+const { make, draw } = makers("llm101-monitor");
 
 function render({ model, el }) {
-  const buttons = [make("button", c("go"), { type: "button" }), make("button", "", { type: "button" })];
-  const status = make("p", c("status"), { role: "status" });
-  const bar = make("progress", c("bar"), { max: 1, value: 0, ariaLabel: "Share of the steps done" });
-  const numbers = make("dl", c("numbers"));
-  const curves = drawing("g");
+  const buttons = [make("button", "go llm101-go", { type: "button" }), make("button", "", { type: "button" })];
+  const status = make("p", "status", { role: "status" });
+  const bar = make("progress", "bar", { max: 1, value: 0, ariaLabel: "Share of the steps done" });
+  const numbers = make("dl", "numbers");
+  const curves = draw("g");
   const viewBox = `-64 -36 ${WIDTH + 84} ${HEIGHT + 72}`;
-  const chart = drawing("svg", { viewBox, role: "img", class: c("chart") }, [curves]);
-  const key = make("p", c("key"), {}, [
-    make("span", c("key-train")), "the batches it learns from",
-    make("span", c("key-valid")), "text that it never learns from",
+  const chart = draw("svg", { viewBox, role: "img", class: "chart" }, [curves]);
+  const key = make("p", "key", {}, [
+    make("span", "key-train"), "the batches it learns from",
+    make("span", "key-valid"), "text that it never learns from",
   ]); // prettier-ignore
-  const samples = make("ol", c("samples"), { reversed: true });
+  const samples = make("ol", "samples", { reversed: true });
   const heading = make("h4", "", { textContent: "What it makes of the same beginning" });
-  const table = make("table", c("table"));
+  const table = make("table", "table");
   const details = make("details", "", {}, [make("summary", "", { textContent: "The curves in numbers" }), table]);
-  const top = make("div", c("top"), {}, [...buttons, bar, status]);
+  const top = make("div", "top", {}, [...buttons, bar, status]);
   const root = make("section", "llm101-monitor", { ariaLabel: "Training monitor" }, [
     top, numbers, chart, key, heading, samples, details,
   ]); // prettier-ignore
   el.append(root);
   const line = lineToPython(model, (words) => {
     status.textContent = words === SILENT ? `${words} ${INTERRUPT}` : words;
-    status.classList.add(c("failed"));
+    status.classList.add("llm101-error");
     root.setAttribute("aria-busy", "false");
   });
 
@@ -105,7 +108,7 @@ function render({ model, el }) {
       buttons[i].textContent = command?.[1] ?? "";
     });
     status.textContent = sentence(state, model.get("error"));
-    status.classList.toggle(c("failed"), state === "failed");
+    status.classList.toggle("llm101-error", state === "failed");
     root.setAttribute("aria-busy", String(state === "running"));
   }
 
@@ -128,21 +131,21 @@ function render({ model, el }) {
     const frame = { steps, top: topOf(train, valid), width: WIDTH, height: HEIGHT };
     const lines = ticks(frame.top).map((value) => {
       const y = place([0, value], frame)[1];
-      return drawing("g", {}, [
-        drawing("line", { x2: WIDTH, y1: y, y2: y, class: c("line") }),
-        drawing("text", { x: -6, y: y + 4, "text-anchor": "end" }, [String(value)]),
+      return draw("g", {}, [
+        draw("line", { x2: WIDTH, y1: y, y2: y, class: "line" }),
+        draw("text", { x: -6, y: y + 4, "text-anchor": "end" }, [String(value)]),
       ]);
     });
     const dots = valid.map((point) => {
       const [cx, cy] = place(point, frame);
-      return drawing("circle", { cx, cy, r: 4, class: c("dot") });
+      return draw("circle", { cx, cy, r: 4, class: "dot" });
     });
     curves.replaceChildren(
       ...lines,
-      drawing("text", { x: WIDTH, y: HEIGHT + 26, "text-anchor": "end" }, [`${count(steps)} steps`]),
-      drawing("text", { x: 6, y: -8 }, ["bits per byte"]),
-      drawing("polyline", { points: polyline(train, frame), class: c("train") }),
-      drawing("polyline", { points: polyline(valid, frame), class: c("valid") }), ...dots,
+      draw("text", { x: WIDTH, y: HEIGHT + 26, "text-anchor": "end" }, [`${count(steps)} steps`]),
+      draw("text", { x: 6, y: -8 }, ["bits per byte"]),
+      draw("polyline", { points: polyline(train, frame), class: "train" }),
+      draw("polyline", { points: polyline(valid, frame), class: "valid" }), ...dots,
     ); // prettier-ignore
     const last = valid.length ? `, ${valid.at(-1)[1].toFixed(2)} on unknown text` : "";
     chart.setAttribute("aria-label", `Bits per byte over ${count(steps)} steps${last}`);
@@ -168,10 +171,10 @@ function render({ model, el }) {
 
   buttons.forEach((button, i) => button.addEventListener("click", () => send(i)));
   details.addEventListener("toggle", showTable);
-  for (const name of ["state", "error"]) model.on(`change:${name}`, showState);
-  model.on("change:now", () => (showNumbers(), showCurves()));
-  for (const name of ["train", "valid"]) model.on(`change:${name}`, showCurves);
-  model.on("change:samples", showSamples);
+  onChange(model, ["state", "error"], showState);
+  onChange(model, ["now"], () => (showNumbers(), showCurves()));
+  onChange(model, ["train", "valid"], showCurves);
+  onChange(model, ["samples"], showSamples);
   showState();
   showNumbers();
   showCurves();

@@ -1,4 +1,4 @@
-// Curves over the steps of a training run: places on a drawing, in plain numbers. Used by the monitor and the film.
+// Curves over the steps of a training run: places on a drawing, in plain numbers.
 
 /** Round values from 0 to the top, about so many: the lines behind a curve. */
 export function ticks(top, about = 4) {
@@ -20,19 +20,4 @@ export function polyline(curve, frame) {
 /** The highest value of some curves, rounded up a little, so that no line touches the edge. */
 export function topOf(...curves) {
   return Math.ceil(Math.max(1, ...curves.flat().map(([, value]) => value)) * 2) / 2;
-}
-
-export function drawing(tag, attributes = {}, children = []) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-export function make(tag, className, properties = {}, children = []) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  Object.assign(node, properties);
-  node.append(...children);
-  return node;
 }
