@@ -7,7 +7,7 @@
 #   make bench                   measurements (they assert nothing)
 #   make mutation                break the library bit by bit, and list what neither book nor tests notice
 #   make oldest-and-newest       before a release: the tests with the oldest packages on Python 3.10, the newest on 3.13
-#   make lint                    ruff and pyright
+#   make lint                    ruff (faults and layout) and pyright
 #   make chapters                run the chapters again and save what they show
 #   make pictures                take the README's screenshot again
 
@@ -55,6 +55,7 @@ test: test-lint test-unit test-chapters test-widgets test-browser
 
 test-lint: $(BIN)/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 lint: test-lint
 	$(BIN)/pyright
