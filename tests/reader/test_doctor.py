@@ -178,7 +178,7 @@ def test_the_remedy_for_a_model_depends_on_where_it_came_from(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["numba", "packaging", "jupyter_core"])
 def test_a_package_that_is_gone_never_ends_the_report(name: str) -> None:
     """In a process of its own, where neither the package nor anything below it can be imported."""
-    program = f"import sys; sys.modules[{name!r}] = None; from llm101 import doctor; print(len(doctor.checks()))"
+    program = f"import sys; sys.modules[{name!r}] = None; from llm101.reader import doctor; print(len(doctor.checks()))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout == "10\n"
 

@@ -96,7 +96,7 @@ def test_many_texts_at_once_are_encoded_like_one_by_one(tokenizer: Tokenizer) ->
 def test_many_texts_with_white_space_to_be_cut_are_encoded_like_one_by_one(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm101.tokenizer.LONGEST_SPACE", 3)
+    monkeypatch.setattr("llm101.tokenizer.tokenizer.LONGEST_SPACE", 3)
     texts = ["a", "the     cat", "\n" * 10, "x  y"]
     assert tokenizer.encode_many(texts) == [tokenizer.encode(text) for text in texts]
     assert [tokenizer.decode(ids) for ids in tokenizer.encode_many(texts)] == texts
