@@ -14,7 +14,6 @@ import os
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from llm101.model import Transformer
 from llm101.outside import given
 from llm101.outside.strict_json import shown
 from llm101.parameters import ParameterFile
-from llm101.parameters.model_folder import find_parameters, load_transformer, read_config
+from llm101.parameters.model_folder import ModelFiles, folder_of, open_model, open_parameters, read_config
 from llm101.tokenizer import Tokenizer
 from llm101.tokenizer.published import VOCABULARIES
 
@@ -70,7 +69,7 @@ def known_models() -> list[KnownModel]:
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model with everything it needs: one parameter file, a tokenizer, the network, an engine that runs it.
+    """A model with everything it needs: its parameters, a tokenizer, the network, an engine that runs it.
 
     Example:
         >>> lm = load("storyteller")
@@ -81,23 +80,23 @@ class LanguageModel:
     """
 
     name: str
-    path: Path
-    parameters: ParameterFile
-    """The file: names, shapes and every single number. Of a model in several files, the first."""
-    tokenizer: Tokenizer
+    files: ModelFiles
+    """All that its files say."""
     model: Transformer
     """The network, its parameters as float32."""
     engine: InferenceEngine = field(init=False, repr=False, compare=False)
     """What turns input tokens into completion tokens."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "engine", InferenceEngine(self.model, self.tokenizer))
+        files = self.files
+        engine = InferenceEngine(self.model, files.tokenizer, start_ids=files.start_ids, end_ids=files.end_ids)
+        object.__setattr__(self, "engine", engine)
 
     def __copy__(self) -> LanguageModel:
-        return LanguageModel(self.name, self.path, self.parameters, self.tokenizer, self.model)
+        return LanguageModel(self.name, self.files, self.model)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LanguageModel:
-        return LanguageModel(self.name, self.path, self.parameters, self.tokenizer, copy.deepcopy(self.model, memo))
+        return LanguageModel(self.name, self.files, copy.deepcopy(self.model, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How it is sent to another process: with its own numbers.
@@ -105,12 +104,27 @@ class LanguageModel:
         Left to itself torch would share them, and for that move them to another place in memory, from under a text
         that another thread is writing just then.
         """
-        return _received, (self.name, self.path, self.parameters, self.tokenizer, pickle.dumps(self.model))
+        return _received, (self.name, self.files, pickle.dumps(self.model))
 
-    @cached_property
+    @property
+    def path(self) -> Path:
+        """The folder of its files."""
+        return self.files.folder
+
+    @property
+    def parameters(self) -> ParameterFile:
+        """Names, shapes and every single number, as they are on the disk."""
+        return self.files.parameters
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What turns text into the token ids that the model was trained with, and back."""
+        return self.files.tokenizer
+
+    @property
     def fingerprint(self) -> str:
         """Its identity: the SHA-256 of the numbers on disk, whatever file or folder it was opened from."""
-        return self.parameters.fingerprint()
+        return self.files.fingerprint
 
     def complete(self, prompt: str | Sequence[int], **settings: Any) -> Completion:
         """Continue a text; see InferenceEngine.complete."""
@@ -124,32 +138,30 @@ class LanguageModel:
         return f"LanguageModel({self.name!r}, {self.parameters.n_parameters:,} parameters, {self.parameters.path.name})"
 
 
-def _received(name: str, path: Path, parameters: ParameterFile, tokenizer: Tokenizer, model: bytes) -> LanguageModel:
-    return LanguageModel(name, path, parameters, tokenizer, pickle.loads(model))  # part of a pickle being read already
+def _received(name: str, files: ModelFiles, model: bytes) -> LanguageModel:
+    return LanguageModel(name, files, pickle.loads(model))  # part of a pickle being read already
 
 
 def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
     """Open a model.
 
     Args:
-        name_or_path: the name of a known model ("storyteller"), a folder in Hugging Face's layout, a
-            .safetensors file in such a folder, or a hub id such as "HuggingFaceTB/SmolLM2-135M" (downloaded
-            by the package huggingface_hub, which has to be installed).
+        name_or_path: the name of a known model ("storyteller"); a folder in Hugging Face's layout; a .safetensors
+            file in such a folder, or the index of several; or a hub id such as "HuggingFaceTB/SmolLM2-135M"
+            (downloaded by the package huggingface_hub, which has to be installed).
 
     Raises:
         ModelNotFoundError: no such model; the message lists the known ones.
         ModelFolderError, ParameterFileError, TokenizerError: a file that is damaged, or a model of another kind.
     """
-    name, folder, file = _find(name_or_path)
-    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
-    model = load_transformer(folder, parameters=file)
-    return LanguageModel(name, folder, parameter_file(file or folder), tokenizer, model)
+    name, path = _find(name_or_path)
+    files = open_model(path)
+    return LanguageModel(name, files, files.transformer())
 
 
 def parameter_file(name_or_path: str | os.PathLike[str]) -> ParameterFile:
-    """Only the parameter file of a model (of several, the first); nothing of it is read but the header."""
-    _, folder, file = _find(name_or_path)
-    return ParameterFile(file) if file else next(iter(find_parameters(folder).values()))
+    """Only the parameters of a model, as for `load`; nothing of them is read but headers."""
+    return open_parameters(_find(name_or_path)[1])
 
 
 def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
@@ -157,13 +169,13 @@ def load_tokenizer(name_or_path: str | os.PathLike[str]) -> Tokenizer:
     if str(name_or_path) in VOCABULARIES:
         return Tokenizer.from_tiktoken(str(name_or_path))
     try:
-        return Tokenizer.from_file(_find(name_or_path)[1] / "tokenizer.json")
+        return Tokenizer.from_file(folder_of(_find(name_or_path)[1]) / "tokenizer.json")
     except ModelNotFoundError as error:
         raise ModelNotFoundError(f"{error}; known tokenizers are {', '.join(VOCABULARIES)}") from None
 
 
-def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path, Path | None]:
-    """The model's name, its folder and, if the reader named one, its parameter file."""
+def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
+    """The model's name, and its folder or the file that the reader named."""
     try:
         path, text = given.path(name_or_path), str(name_or_path)
     except ValueError:
@@ -172,14 +184,14 @@ def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path, Path | None]
         if text == known.name and not known.installed:
             raise ModelNotFoundError(f"the files of {text} are not in {known.path}: install llm101 again")
         if text == known.name:
-            return text, known.path, None
+            return text, known.path
     if path.is_dir():
-        return path.resolve().name, path, None
+        return path.resolve().name, path
     if path.is_file():
-        return path.stem, path.parent, path
+        return path.stem, path
     is_path = text.startswith((".", "/", "~")) or path.suffix in (".safetensors", ".json") or path.parent.is_dir()
     if text.count("/") == 1 and not is_path:
-        return text, _download(text), None
+        return text, _download(text)
     raise _no_model(text)
 
 

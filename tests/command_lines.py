@@ -13,7 +13,7 @@ from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderCo
 from llm101.interpretability.steering import Steering
 from llm101.library import load
 from llm101.model import ModelConfig, Transformer
-from llm101.parameters.model_folder import fingerprint, save_model
+from llm101.parameters.model_folder import save_model
 from llm101.tokenizer import Tokenizer
 
 TINY_MODEL = ModelConfig(vocab_size=280, d_model=16, n_layers=2, n_heads=2, d_mlp=16, context_length=64)
@@ -57,7 +57,7 @@ def make_world(folder: Path) -> None:
     tokenizer = Tokenizer.train([text], vocab_size=TINY_MODEL.vocab_size)
     save_model(folder / "little", Transformer(TINY_MODEL).initialise(seed=0), tokenizer)
     lm = load(folder / "little")
-    config = AutoencoderConfig(d_model=16, d_sae=20, layer=1, k=2, fingerprint=fingerprint(folder / "little"))
+    config = AutoencoderConfig(d_model=16, d_sae=20, layer=1, k=2, fingerprint=lm.fingerprint)
     sae = SparseAutoencoder(config)
     with torch.no_grad():
         sae.W_enc.copy_(torch.randn(sae.W_enc.shape, generator=torch.Generator().manual_seed(0)))

@@ -12,7 +12,7 @@ import torch
 
 import llm101
 from llm101.model import ModelConfig, Transformer
-from llm101.parameters.model_folder import ModelFolderError, load_transformer, read_config, save_model
+from llm101.parameters.model_folder import ModelFolderError, load_transformer, open_parameters, read_config, save_model
 from llm101.tokenizer import Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed; pip install '.[test]'")
@@ -96,9 +96,12 @@ def test_a_config_of_transformers_4_is_the_same_model(tmp_path: Path) -> None:
 
 def test_shards_as_transformers_writes_them_are_read(tmp_path: Path) -> None:
     theirs = random_model("qwen2")
-    theirs.save_pretrained(tmp_path, max_shard_size="20KB")
-    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
-    assert torch.allclose(load_transformer(tmp_path)(IDS), theirs(IDS).logits, atol=1e-4, rtol=0)
+    theirs.save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    theirs.save_pretrained(tmp_path / "whole")
+    sharded, whole = open_parameters(tmp_path / "shards"), open_parameters(tmp_path / "whole")
+    assert len(sharded.files) > len(whole.files) == 1
+    assert (sharded.n_parameters, sharded.fingerprint()) == (whole.n_parameters, whole.fingerprint())
+    assert torch.allclose(load_transformer(tmp_path / "shards")(IDS), theirs(IDS).logits, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

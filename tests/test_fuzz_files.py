@@ -23,10 +23,11 @@ from llm101.outside.strict_json import shown
 from llm101.parameters import ParameterFile, ParameterFileError
 from llm101.parameters.model_folder import ModelFolderError, load_transformer, save_model
 from llm101.tokenizer import Tokenizer, TokenizerError
+from tests.shards import INDEX, split_into_shards
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
-N_FILES = 10_000  # for each of the three readers
+N_FILES = 10_000  # for each of the readers
 LONGEST_SECONDS = 5.0  # for one file; a hang on a busy machine is told apart from one that is merely busy
 MOST_NEW_MEMORY = 500_000_000  # bytes, for all files of one reader together
 
@@ -191,6 +192,16 @@ def test_damaged_parameter_files(folder: Path) -> None:
         load_transformer(folder)
 
     survive(path, path.read_bytes(), damaged_parameters, use, (ParameterFileError, ModelFolderError))
+
+
+def test_damaged_indexes(folder: Path) -> None:
+    path = split_into_shards(folder) / INDEX
+
+    def use() -> None:
+        ParameterFile(path).fingerprint()
+        load_transformer(folder)
+
+    survive(path, path.read_bytes(), damaged_json, use, (ParameterFileError, ModelFolderError))
 
 
 @pytest.mark.filterwarnings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -92,26 +93,29 @@ def inspect_options(command: argparse.ArgumentParser) -> None:
 
 
 def inspect(options: argparse.Namespace) -> dict[str, Any]:
-    """List what is in a parameter file."""
+    """List what is in a model's parameter files."""
     from llm101.library import parameter_file
 
     parameters = parameter_file(options.file)
-    result = {
+    if not options.json:
+        print(f"{parameters.path}: {parameters.n_parameters:,} parameters in {parameters.n_bytes:,} bytes")
+        for file, tensors in groupby(parameters.tensors.values(), lambda tensor: parameters.file_of(tensor.name)):
+            if len(parameters.files) > 1:
+                print(file.name)
+            for tensor in tensors:
+                shape = " x ".join(map(str, tensor.shape)) or "one number"
+                print(f"{tensor.offset:>12,}  {tensor.dtype:<9} {shape:<14} {tensor.name}")
+    return {
         "path": str(parameters.path),
         "n_bytes": parameters.n_bytes,
         "n_parameters": parameters.n_parameters,
         "metadata": dict(parameters.metadata),
         "tensors": [
             {"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "offset": t.offset, "n_bytes": t.n_bytes}
+            | {"file": parameters.file_of(t.name).name}
             for t in parameters.tensors.values()
         ],
     }
-    if not options.json:
-        print(f"{result['path']}: {result['n_parameters']:,} parameters in {result['n_bytes']:,} bytes")
-        for tensor in result["tensors"]:
-            shape = " x ".join(map(str, tensor["shape"])) or "one number"
-            print(f"{tensor['offset']:>12,}  {tensor['dtype']:<9} {shape:<14} {tensor['name']}")
-    return result
 
 
 def tokens_options(command: argparse.ArgumentParser) -> None:

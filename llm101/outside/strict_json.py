@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import json
 import reprlib
+from pathlib import Path
 from typing import Any
+
+from llm101.outside.atomic_file import reason
+
+MAX_JSON_BYTES = 50_000_000
+"""No config or index in use comes near this size."""
 
 
 def strict_json(text: bytes) -> dict[str, Any]:
@@ -34,6 +40,22 @@ def strict_json(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"not a JSON table, but {shown(value)}")
     return value
+
+
+def read_strict_json(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON table.
+
+    Raises:
+        ValueError: not there, far too large, or not such JSON; the line begins with its name.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError("too large to be what its name says")
+        return strict_json(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: {reason(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-"""A model folder in Hugging Face's layout: read one into a Transformer, write one from it.
+"""A model folder in Hugging Face's layout: opened, put to work, and written.
 
     config.json                    the model's shape (hugging_face_config.py)
-    model.safetensors              its parameters, or model-00001-of-0000N.safetensors with an index
-    tokenizer.json                 its tokenizer (tokenizer.py)
+    model.safetensors              its parameters, or model-00001-of-0000N.safetensors with an index (shard_index.py)
+    tokenizer.json                 its tokenizer (tokenizer_file.py)
     tokenizer_config.json          which of transformers' classes reads that tokenizer
 
-It knows nothing of the network, and nothing in the folder is believed before it is checked: every tensor's name,
-shape, dtype and finiteness.
+It does not know what the network computes, and nothing in the folder is believed before it is checked.
 
-Reading order: load_transformer, save_model, then what they stand on.
+Reading order: open_model, ModelFiles, load_transformer, save_model, then what they stand on.
 """
 
 from __future__ import annotations
@@ -19,49 +18,93 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from llm101.model import ModelConfig, Transformer
 from llm101.outside.atomic_file import atomic_file, reason
-from llm101.outside.strict_json import shown, strict_json
-from llm101.parameters.hugging_face_config import ModelFolderError, config_from_hugging_face, config_to_hugging_face
+from llm101.outside.strict_json import read_strict_json
+from llm101.parameters.errors import ModelFolderError
+from llm101.parameters.filling import check_tensors, filled_transformer
+from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
 from llm101.parameters.number import FLOAT_FORMATS
-from llm101.parameters.parameter_file import ParameterFile, add_to_digest, is_finite
+from llm101.parameters.parameter_file import ParameterFile, is_finite
 from llm101.parameters.safetensors_format import write_parameters
-
-if TYPE_CHECKING:
-    from llm101.tokenizer import Tokenizer
+from llm101.tokenizer import Tokenizer
 
 __all__ = [
+    "ModelFiles",
     "ModelFolderError",
     "config_from_hugging_face",
     "config_to_hugging_face",
-    "find_parameters",
-    "fingerprint",
     "load_transformer",
+    "open_model",
+    "open_parameters",
     "read_config",
     "save_model",
 ]
 
-MAX_JSON_BYTES = 50_000_000
-"""No config or index in use comes near this size."""
-
 MAX_CONTEXT_LENGTH = 2**20
 """The rotary table grows with it; a config that claims more must be opened with a smaller one on purpose."""
 
-EMBEDDING, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """All that a model's files say, read and checked; its numbers stay on the disk until they are used."""
+
+    folder: Path
+    config: ModelConfig
+    """The model's shape."""
+    parameters: ParameterFile
+    """Names, shapes and every single number, in however many files they lie."""
+    tokenizer: Tokenizer
+    start_ids: tuple[int, ...]
+    """Tokens that stand before every text: the one that ends the text before, if the tokenizer has such a token."""
+    end_ids: tuple[int, ...]
+    """Tokens that end a text."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The model's identity: the SHA-256 of its numbers, whatever file or folder it was opened from."""
+        return self.parameters.fingerprint()
+
+    def transformer(self) -> Transformer:
+        """The parameters put to work, as float32 on the CPU, ready to run.
+
+        Raises:
+            ModelFolderError: NaN or infinity among them.
+        """
+        return filled_transformer(self.config, self.parameters)
+
+
+def open_model(path: str | Path) -> ModelFiles:
+    """Read all that a model's files say, and see that it fits together.
+
+    Args:
+        path: a folder; or a parameter file in one, to be used instead of the folder's own, such as a changed copy.
+
+    Raises:
+        ModelFolderError: a missing file, a config that llm101 does not compute, or a tensor that does not fit it.
+        ParameterFileError: a parameter file that is broken in itself.
+        TokenizerError: a tokenizer that is missing, broken, or of a kind that llm101 does not have.
+    """
+    folder = folder_of(path)
+    config, parameters = _read_shape(folder), open_parameters(path)
+    check_tensors(config, parameters)
+    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    end_ids = () if tokenizer.end_id is None else (tokenizer.end_id,)
+    return ModelFiles(folder, config, parameters, tokenizer, start_ids=end_ids, end_ids=end_ids)
 
 
 def load_transformer(
     folder: str | Path, *, parameters: str | Path | ParameterFile | None = None, context_length: int | None = None
 ) -> Transformer:
-    """Put a folder's parameters to work, as float32 on the CPU, ready to run.
+    """Put a folder's parameters to work without its tokenizer, as float32 on the CPU, ready to run.
 
     Args:
         folder: holds config.json and the parameters.
@@ -69,10 +112,58 @@ def load_transformer(
         context_length: use this many tokens at most, instead of what the config says; saves memory.
 
     Raises:
-        ModelFolderError: a missing file, a config that llm101 does not compute, or a tensor that does not fit it.
-        ParameterFileError: a parameter file that is broken in itself.
+        ModelFolderError, ParameterFileError: as for `open_model`.
+    """
+    config = _read_shape(Path(folder), context_length)
+    if not isinstance(parameters, ParameterFile):
+        parameters = open_parameters(folder if parameters is None else parameters)
+    check_tensors(config, parameters)
+    return filled_transformer(config, parameters)
+
+
+def open_parameters(path: str | Path) -> ParameterFile:
+    """Only a model's parameters; nothing of them is read but headers.
+
+    Args:
+        path: one parameter file, an index of several, or a folder with model.safetensors or with such an index.
+
+    Raises:
+        ModelFolderError: a folder without either.
+        ParameterFileError: a file that is broken in itself.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return ParameterFile(path)
+    for name in ("model.safetensors", "model.safetensors.index.json"):
+        if (path / name).exists():
+            return ParameterFile(path / name)
+    if any(path.glob("*.bin")) or any(path.glob("*.pt*")):
+        raise ModelFolderError(f"{path} holds pickled parameters, which can run code; get its safetensors version")
+    raise ModelFolderError(f"{path} holds no model.safetensors")
+
+
+def folder_of(path: str | Path) -> Path:
+    """The folder of a model that is named by its folder or by a file in it."""
+    return Path(path) if Path(path).is_dir() else Path(path).parent
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """The contents of a folder's config.json.
+
+    Raises:
+        ModelFolderError: there is no such folder or file, or it is not JSON.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelFolderError(f"{folder}: there is no such folder")
+    try:
+        return read_strict_json(folder / "config.json")
+    except ValueError as error:
+        raise ModelFolderError(str(error)) from None
+
+
+def _read_shape(folder: Path, context_length: int | None = None) -> ModelConfig:
+    """What config.json says, with another context length if one is given."""
     hf = read_config(folder)
     if context_length is not None:
         hf = hf | {"max_position_embeddings": context_length}
@@ -85,9 +176,7 @@ def load_transformer(
             f"{folder}: config.json claims a context of {config.context_length:,} tokens; "
             f"choose one of at most {MAX_CONTEXT_LENGTH:,} with context_length="
         )
-    files = find_parameters(folder if parameters is None else parameters)
-    check_tensors(folder, config, files)
-    return _filled(config, files)
+    return config
 
 
 def save_model(
@@ -126,108 +215,6 @@ def save_model(
         _write_json(new / "config.json", hf)
 
 
-def read_config(folder: str | Path) -> dict[str, Any]:
-    """The contents of a folder's config.json.
-
-    Raises:
-        ModelFolderError: there is no such folder or file, or it is not JSON.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ModelFolderError(f"{folder}: there is no such folder")
-    return _read_json(folder / "config.json")
-
-
-def find_parameters(source: str | Path | ParameterFile) -> dict[str, ParameterFile]:
-    """In which file each tensor lies.
-
-    Args:
-        source: one parameter file, or a folder with model.safetensors, or with shards and their index.
-
-    Raises:
-        ModelFolderError: no safetensors there, or shards that do not fit their index.
-    """
-    if isinstance(source, ParameterFile):
-        return dict.fromkeys(source.tensors, source)
-    source = Path(source)
-    if not source.is_dir():
-        return find_parameters(ParameterFile(source))
-    if (source / "model.safetensors").exists():
-        return find_parameters(ParameterFile(source / "model.safetensors"))
-    index = source / "model.safetensors.index.json"
-    if index.exists():
-        return _find_shards(index)
-    if any(source.glob("*.bin")) or any(source.glob("*.pt*")):
-        raise ModelFolderError(f"{source} holds pickled parameters, which can run code; get its safetensors version")
-    raise ModelFolderError(f"{source} holds no model.safetensors")
-
-
-def check_tensors(folder: Path, config: ModelConfig, files: Mapping[str, ParameterFile]) -> None:
-    """Compare names, shapes and dtypes with what the config asks for; reads no numbers but a second output layer's.
-
-    Raises:
-        ModelFolderError: naming the first tensor that is missing, not asked for, or of another shape or dtype.
-    """
-    if config.n_layers > len(files):  # before anything is listed: the claimed number can be huge
-        raise ModelFolderError(f"{folder}: config.json claims {config.n_layers} layers for only {len(files)} tensors")
-    shapes = config.tensor_shapes()
-    missing = [name for name in shapes if name not in files]
-    if missing:
-        also = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise ModelFolderError(f"{folder}: the tensor {missing[0]!r}{also} is missing; does config.json belong to it?")
-    for name, file in files.items():
-        entry = file.tensors[name]
-        if name == OUTPUT and config.tie_embeddings:
-            if not torch.equal(file.tensor(name), files[EMBEDDING].tensor(EMBEDDING)):
-                raise ModelFolderError(f"{folder}: config.json ties {OUTPUT} to {EMBEDDING}, but their numbers differ")
-        elif name.endswith("rotary_emb.inv_freq"):
-            continue  # old Llama files also stored the rotary wavelengths, which follow from rope_theta
-        elif name not in shapes:
-            raise ModelFolderError(f"{folder}: the tensor {shown(name)} is not part of such a model")
-        elif entry.shape != shapes[name]:
-            raise ModelFolderError(
-                f"{folder}: {name} has shape {shown(list(entry.shape))}, but config.json asks for {list(shapes[name])}"
-            )
-        elif entry.dtype not in FLOAT_FORMATS:
-            raise ModelFolderError(f"{folder}: {name} holds {entry.dtype}; llm101 runs {', '.join(FLOAT_FORMATS)}")
-
-
-def fingerprint(source: str | Path | ParameterFile) -> str:
-    """The SHA-256 by which a model's parameters are recognised, however many files they are spread over.
-
-    It covers names, dtypes, shapes and numbers, but neither their order nor metadata.
-    """
-    digest = sha256()
-    files = find_parameters(source)
-    for name in sorted(files):
-        add_to_digest(digest, files[name], name)
-    return digest.hexdigest()
-
-
-def _filled(config: ModelConfig, files: Mapping[str, ParameterFile]) -> Transformer:
-    """A model whose parameters are copied from the files, one at a time, so that they are in memory only once."""
-    with _UnfilledParameters():
-        model = Transformer(config)
-    for name, parameter in model.named_parameters():
-        parameter.data.copy_(files[name].tensor(name))
-        if not is_finite(parameter.data):
-            raise ModelFolderError(f"{files[name].path}: {name!r} holds NaN or infinity, so no model can use it")
-    return model.eval()
-
-
-class _UnfilledParameters(TorchFunctionMode):
-    """Inside it, torch leaves new parameters as they are, instead of drawing random numbers for nothing.
-
-    (torch's own way, the "meta" device, imports its compiler: a second and 70 megabytes.)
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
-        return func(*args, **kwargs)
-
-
 def _rounded(model: Transformer, dtype: torch.dtype) -> dict[str, Tensor]:
     if str(dtype).removeprefix("torch.") not in FLOAT_FORMATS:
         raise ModelFolderError(f"a model is saved as {', '.join(FLOAT_FORMATS)}, not as {dtype}")
@@ -258,28 +245,6 @@ def _replacing_files(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _find_shards(index: Path) -> dict[str, ParameterFile]:
-    """Open the shards that an index names, and see that each tensor is where it says."""
-    shard_of = _read_json(index).get("weight_map")
-    if not isinstance(shard_of, dict) or not all(isinstance(shard, str) for shard in shard_of.values()):
-        raise ModelFolderError(f"{index}: weight_map must be a table from tensors to files")
-    files: dict[str, ParameterFile] = {}
-    for shard in sorted(set(shard_of.values())):
-        if Path(shard).name != shard or "\\" in shard or not shard.endswith(".safetensors"):
-            raise ModelFolderError(f"{index}: {shown(shard)} is not the name of a safetensors file beside it")
-        file = ParameterFile(index.parent / shard)
-        for name in file.tensors:
-            if shard_of.get(name) != shard:
-                raise ModelFolderError(
-                    f"{index} does not say that {shown(name)} lies in {shard}; is it the right index?"
-                )
-            files[name] = file
-    lost = shard_of.keys() - files.keys()
-    if lost:
-        raise ModelFolderError(f"{index}: {shown(min(lost))} is not in {shown(shard_of[min(lost)])}")
-    return files
-
-
 def _tokenizer_config(tokenizer: Tokenizer, config: ModelConfig) -> dict[str, Any]:
     """Tells transformers to take tokenizer.json as it is, instead of guessing from the model's family."""
     end = next((text for text, token_id in tokenizer.special_tokens.items() if token_id == tokenizer.end_id), None)
@@ -290,19 +255,6 @@ def _tokenizer_config(tokenizer: Tokenizer, config: ModelConfig) -> dict[str, An
         "model_max_length": config.context_length,
         "clean_up_tokenization_spaces": False,
     }
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ModelFolderError(f"{path} is too large to be what its name says")
-        return strict_json(path.read_bytes())
-    except OSError as error:
-        raise ModelFolderError(f"{path}: {reason(error)}") from None
-    except ModelFolderError:
-        raise
-    except ValueError as error:
-        raise ModelFolderError(f"{path}: {error}") from None
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

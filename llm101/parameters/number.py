@@ -1,6 +1,6 @@
 """One parameter seen as the computer keeps it: a sign, an exponent and a mantissa, bit by bit.
 
-It knows nothing of files; parameters.py finds the bits, and writes back the ones that a reader changed.
+It knows nothing of files; parameter_file.py finds the bits, and writes back the ones that a reader changed.
 """
 
 from __future__ import annotations
@@ -93,6 +93,10 @@ class Number:
         if self.exponent == 0:
             return f"{sign} × 2^(1 - {self.bias}) × (0 + {fraction})"
         return f"{sign} × 2^({self.exponent} - {self.bias}) × (1 + {fraction})"
+
+    def to_bytes(self) -> bytes:
+        """The bits as they stand in a file, the lowest byte first."""
+        return self.pattern.to_bytes(self.n_bits // 8, "little")
 
     def flip_bit(self, bit: int) -> Number:
         """The same number with one bit turned over: 0 is the last bit of the mantissa, n_bits - 1 the sign.

@@ -1,15 +1,14 @@
-"""One file of numbers: open it, list it, read and change single numbers, save a copy.
+"""The numbers of a model on disk: list them, read and change single ones, save a copy, recognise them.
 
-It knows nothing of models or tokenizers. How the bytes of such a file are laid out is in parameter_format.py;
-how 16 bits make a number is in number.py.
+It knows nothing of models or tokenizers. How the bytes of a file are laid out is in safetensors_format.py, how several
+files make one model in shard_index.py, how 16 bits make a number in number.py.
 
-Reading order: ParameterFile from top to bottom, then parameter_format.py.
+Reading order: ParameterFile from top to bottom, then those.
 """
 
 from __future__ import annotations
 
 import difflib
-import mmap
 import operator
 import os
 import shutil
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +24,11 @@ from torch import Tensor
 from llm101.outside import given
 from llm101.outside.atomic_file import atomic_file, reason
 from llm101.outside.strict_json import shown
+from llm101.parameters.errors import ParameterFileError
 from llm101.parameters.number import FLOAT_FORMATS, Number
-from llm101.parameters.safetensors_format import ParameterFileError, TensorEntry, read_header, write_parameters
+from llm101.parameters.opened_file import OpenedFile
+from llm101.parameters.safetensors_format import TensorEntry, read_header, write_parameters
+from llm101.parameters.shard_index import check_index, is_index, read_index
 
 __all__ = ["Number", "ParameterFile", "ParameterFileError", "TensorEntry", "is_finite", "write_parameters"]
 
@@ -37,8 +39,15 @@ class ParameterFile:
     Each number, tensor or run of bytes is fetched when it is asked for. Nothing is kept open in between, so the
     file can be replaced or removed at any time; a file that changed since then is reported, not misread.
 
+    A model in several files, listed by an index (model.safetensors.index.json), is opened by that index, and is then
+    as one file; an offset counts in the file that `file_of` names.
+
+    Args:
+        path: a safetensors file, or such an index.
+
     Raises:
-        ParameterFileError: not there, or not a valid safetensors file; the line says what is wrong with it.
+        ParameterFileError: not there, not a valid safetensors file, or an index that its files do not fit; the line
+            says what is wrong with it.
 
     Example:
         >>> import tempfile
@@ -61,19 +70,19 @@ class ParameterFile:
             self.path = given.path(path)
         except ValueError as error:
             raise ParameterFileError(f"no parameter file: {error}") from None
-        try:
-            if self.path.exists() and not self.path.is_file():
-                raise ValueError("not a file")
-            with open(self.path, "rb") as file:
-                self._stamp = _stamp(file)
-                self.n_bytes = self._stamp[0]
-                self.data_offset, entries, metadata = read_header(file, self.n_bytes)
-        except OSError as error:
-            raise ParameterFileError(f"{self.path}: {reason(error)}") from None
-        except ValueError as error:
-            raise ParameterFileError(f"{self.path}: {error}") from None
-        self.tensors: Mapping[str, TensorEntry] = MappingProxyType({entry.name: entry for entry in entries})
-        self.metadata: Mapping[str, str] = MappingProxyType(metadata)
+        shard_of = read_index(self.path) if is_index(self.path) else None
+        paths = [self.path]
+        if shard_of is not None:
+            paths = [self.path.parent / shard for shard in sorted(set(shard_of.values()))]
+        self.files = tuple(map(OpenedFile.at, paths))
+        headers = {file: _header(file) for file in self.files}
+        if shard_of is not None:
+            check_index(self.path, shard_of, {file.path.name: names for file, (names, _) in headers.items()})
+        self._file_of = {name: file for file, (entries, _) in headers.items() for name in entries}
+        tensors = {name: entry for entries, _ in headers.values() for name, entry in entries.items()}
+        metadata = {key: value for _, pairs in reversed(headers.values()) for key, value in pairs.items()}
+        self.tensors: Mapping[str, TensorEntry] = MappingProxyType(tensors)
+        self.metadata: Mapping[str, str] = MappingProxyType(metadata)  # where files differ, the first has the word
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of, in this process or another: the file is not read, and still has to be the same."""
@@ -86,16 +95,21 @@ class ParameterFile:
     def __repr__(self) -> str:
         count = f"{len(self.tensors)} tensor{'s' * (len(self.tensors) != 1)}"
         size = f"{self.n_parameters:,} parameters in {count}, {self.dtype}, {self.n_bytes:,} bytes"
-        return f"ParameterFile({self.path.name!r}): {size}"
+        return f"ParameterFile({self.path.name!r}): {size}" + f" in {len(self.files)} files" * (len(self.files) != 1)
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes they take, headers included (and an index not)."""
+        return sum(file.n_bytes for file in self.files)
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers the file holds."""
+        """How many numbers there are."""
         return sum(entry.n_parameters for entry in self.tensors.values())
 
     @property
     def dtype(self) -> str:
-        """The kinds of number in the file, the most frequent first: 'float16', or 'bfloat16 + float32'."""
+        """The kinds of number, the most frequent first: 'float16', or 'bfloat16 + float32'."""
         counts: dict[str, int] = {}
         for entry in self.tensors.values():
             counts[entry.dtype] = counts.get(entry.dtype, 0) + entry.n_parameters
@@ -113,6 +127,14 @@ class ParameterFile:
             raise ParameterFileError(f"{self.path}: there is no tensor {shown(name)}; {hint}")
         return self.tensors[name]
 
+    def file_of(self, name: str) -> Path:
+        """In which file the tensor of that name lies.
+
+        Raises:
+            ParameterFileError: as for `entry`.
+        """
+        return self._file_of[self.entry(name).name].path
+
     def tensor(self, name: str) -> Tensor:
         """The whole tensor, memory-mapped: its numbers are read from the disk as they are used.
 
@@ -121,16 +143,13 @@ class ParameterFile:
         entry = self.entry(name)
         if entry.n_parameters == 0:
             return torch.empty(entry.shape, dtype=entry.torch_dtype)
-        skip = entry.offset % mmap.ALLOCATIONGRANULARITY  # a mapping must begin at a page of memory
-        with self._open() as file:
-            window = mmap.mmap(file.fileno(), skip + entry.n_bytes, access=mmap.ACCESS_COPY, offset=entry.offset - skip)
-        numbers = torch.frombuffer(window, dtype=entry.torch_dtype, count=entry.n_parameters, offset=skip)
-        return numbers.view(entry.shape)
+        window = self._file_of[name].mapped(entry.offset, entry.n_bytes)
+        return torch.frombuffer(window, dtype=entry.torch_dtype).view(entry.shape)
 
     def raw(self, name: str) -> bytes:
         """The tensor's bytes, as they are in the file."""
         entry = self.entry(name)
-        return self._read(entry.offset, entry.n_bytes)
+        return self._file_of[name].read(entry.offset, entry.n_bytes)
 
     def number(self, name: str, *index: int) -> Number:
         """One single number, with its bits.
@@ -154,10 +173,11 @@ class ParameterFile:
             numbers_before = numbers_before * size + i
         width = entry.torch_dtype.itemsize
         offset = entry.offset + numbers_before * width
-        return Number(name, place, entry.dtype, offset, int.from_bytes(self._read(offset, width), "little"))
+        pattern = int.from_bytes(self._file_of[name].read(offset, width), "little")
+        return Number(name, place, entry.dtype, offset, pattern)
 
     def save_copy(self, path: str | Path, changes: Iterable[Number] = ()) -> ParameterFile:
-        """Write a copy of the whole file in which some numbers are others.
+        """Write a copy, all of it in one file, in which some numbers are others.
 
         Args:
             path: the new file; never this one.
@@ -171,17 +191,33 @@ class ParameterFile:
             here = self.number(number.tensor, *number.index)
             if (here.offset, here.dtype) != (number.offset, number.dtype):
                 raise ParameterFileError(f"{shown(number)} comes from another file; take it from this one's .number()")
-        if path.exists() and path.samefile(self.path):
+        if path.exists() and any(path.samefile(own) for own in (self.path, *(file.path for file in self.files))):
             raise ParameterFileError(f"{path} is the file itself; give the copy another name")
+        if is_index(self.path):
+            self._write_joined(path, changes)
+        else:
+            self._write_copy(path, changes)
+        return ParameterFile(path)
+
+    def _write_copy(self, path: Path, changes: list[Number]) -> None:
+        """The same file, byte by byte, but for the changes."""
         try:
-            with self._open() as original, atomic_file(path) as copy:
+            with self.files[0].open() as original, atomic_file(path) as copy:
                 shutil.copyfileobj(original, copy, 1 << 20)
                 for number in changes:
                     copy.seek(number.offset)
-                    copy.write(number.pattern.to_bytes(number.n_bits // 8, "little"))
+                    copy.write(number.to_bytes())
         except OSError as error:
             raise ParameterFileError(f"cannot write {path}: {reason(error)}; nothing was changed there") from None
-        return ParameterFile(path)
+
+    def _write_joined(self, path: Path, changes: list[Number]) -> None:
+        """One file with the tensors of all of them; read from the disk as they are written."""
+        tensors = {name: self.tensor(name) for name in self.tensors}
+        for number in changes:
+            begin = number.offset - self.tensors[number.tensor].offset
+            changed = torch.tensor(list(number.to_bytes()), dtype=torch.uint8)
+            tensors[number.tensor].view(-1).view(torch.uint8)[begin : begin + len(changed)] = changed
+        write_parameters(path, tensors, self.metadata)
 
     def check_finite(self) -> None:
         """Read every float once, and refuse what no model can compute with.
@@ -191,32 +227,21 @@ class ParameterFile:
         """
         for name, entry in self.tensors.items():
             if entry.torch_dtype.is_floating_point and not is_finite(self.tensor(name)):
-                raise ParameterFileError(f"{self.path}: {name!r} holds NaN or infinity, so no model can use it")
+                file = self.file_of(name)
+                raise ParameterFileError(f"{file}: {name!r} holds NaN or infinity, so no model can use it")
 
     def fingerprint(self) -> str:
-        """The SHA-256 of names, dtypes, shapes and numbers, by which a model is recognised.
+        """The identity of a model: the SHA-256 of its tensors' names, dtypes, shapes and numbers.
 
-        The order of the tensors in the file and its metadata do not count.
+        Their order, how many files they lie in, and metadata do not count.
         """
         digest = sha256()
         for name in sorted(self.tensors):
-            add_to_digest(digest, self, name)
+            entry = self.tensors[name]
+            digest.update(f"{name} {entry.dtype} {list(entry.shape)}\n".encode())
+            for piece in self._file_of[name].pieces(entry.offset, entry.n_bytes):
+                digest.update(piece)
         return digest.hexdigest()
-
-    def _open(self) -> BinaryIO:
-        try:
-            file = open(self.path, "rb")  # noqa: SIM115 - every caller closes it with `with`
-        except OSError as error:
-            raise ParameterFileError(f"{self.path}: {reason(error)}") from None
-        if _stamp(file) != self._stamp:
-            file.close()
-            raise ParameterFileError(f"{self.path} has changed since it was opened; open it again")
-        return file
-
-    def _read(self, offset: int, n_bytes: int) -> bytes:
-        with self._open() as file:
-            file.seek(offset)
-            return file.read(n_bytes)
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -234,20 +259,16 @@ def is_finite(tensor: Tensor) -> bool:
     return bool(least.isfinite() and most.isfinite())
 
 
-def add_to_digest(digest: Any, parameters: ParameterFile, name: str) -> None:
-    """Feed one tensor into a hash: its name, dtype and shape, then its bytes."""
-    entry = parameters.entry(name)
-    digest.update(f"{name} {entry.dtype} {list(entry.shape)}\n".encode())
-    with parameters._open() as file:
-        file.seek(entry.offset)
-        for begin in range(0, entry.n_bytes, 1 << 20):
-            digest.update(file.read(min(1 << 20, entry.n_bytes - begin)))
-
-
-def _stamp(file: BinaryIO) -> tuple[int, int]:
-    """Size and time of the last change, by which we notice that another file has taken the place."""
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
+def _header(file: OpenedFile) -> tuple[dict[str, TensorEntry], dict[str, str]]:
+    """The tensors in it by their names, in their order, and its metadata."""
+    with file.open() as opened:
+        try:
+            entries, metadata = read_header(opened, file.n_bytes)
+        except OSError as error:
+            raise ParameterFileError(f"{file.path}: {reason(error)}") from None
+        except ValueError as error:
+            raise ParameterFileError(f"{file.path}: {error}") from None
+    return {entry.name: entry for entry in entries}, metadata
 
 
 def _whole_number(index: object) -> int:

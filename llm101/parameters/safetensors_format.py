@@ -24,6 +24,7 @@ from torch import Tensor
 
 from llm101.outside.atomic_file import atomic_file, reason
 from llm101.outside.strict_json import shown, strict_json
+from llm101.parameters.errors import ParameterFileError
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -38,10 +39,6 @@ MAX_HEADER_BYTES = 100_000_000
 
 MAX_AXES = 64
 """As many axes as torch computes with."""
-
-
-class ParameterFileError(ValueError):
-    """A parameter file that cannot be used, or a question about it that has no answer; one line says why."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class TensorEntry:
         return getattr(torch, self.dtype)
 
 
-def read_header(file: BinaryIO, n_bytes: int) -> tuple[int, list[TensorEntry], dict[str, str]]:
+def read_header(file: BinaryIO, n_bytes: int) -> tuple[list[TensorEntry], dict[str, str]]:
     """Read and check what stands before the numbers; this and write_parameters are the whole format.
 
     Args:
@@ -85,7 +82,7 @@ def read_header(file: BinaryIO, n_bytes: int) -> tuple[int, list[TensorEntry], d
         n_bytes: size of the whole file.
 
     Returns:
-        where the numbers begin, the tensors in the order in which they lie in the file, and the metadata.
+        the tensors in the order in which they lie in the file, and the metadata.
 
     Raises:
         ValueError: what is wrong with it.
@@ -112,7 +109,7 @@ def read_header(file: BinaryIO, n_bytes: int) -> tuple[int, list[TensorEntry], d
         end += entry.n_bytes
     if end != n_bytes:
         raise ValueError(f"the tensors end at byte {end:,}, the file at {n_bytes:,}; is the download complete?")
-    return 8 + length, entries, metadata
+    return entries, metadata
 
 
 def _entry(name: str, fields: Any, data_offset: int) -> TensorEntry:

@@ -96,7 +96,7 @@ def test_inspect(capsys: Capture, model: str) -> None:
     entry = file.tensors[first["name"]]
     assert first == {
         "name": entry.name, "shape": list(entry.shape), "dtype": "float16", "offset": entry.offset,
-        "n_bytes": entry.n_bytes,
+        "n_bytes": entry.n_bytes, "file": "model.safetensors",
     }  # fmt: skip
     assert found["n_parameters"] == sum(torch.Size(tensor["shape"]).numel() for tensor in found["tensors"])
     assert main(["inspect", str(file.path)]) == 0

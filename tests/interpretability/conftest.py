@@ -10,7 +10,7 @@ import torch
 from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer
-from llm101.parameters.model_folder import fingerprint, save_model
+from llm101.parameters.model_folder import open_parameters, save_model
 from llm101.tokenizer import Tokenizer
 
 TEXTS = [f"The {animal} sat on the {place}." for animal in ("cat", "dog", "hen") for place in ("mat", "hill", "roof")]
@@ -41,7 +41,8 @@ def lm(folder: Path) -> LanguageModel:
 @pytest.fixture
 def sae(folder: Path) -> SparseAutoencoder:
     """Random, but with directions of length 1 and a threshold that lets some latents through."""
-    sae = SparseAutoencoder(AutoencoderConfig(d_model=16, d_sae=40, layer=1, k=4, fingerprint=fingerprint(folder)))
+    fingerprint = open_parameters(folder).fingerprint()
+    sae = SparseAutoencoder(AutoencoderConfig(d_model=16, d_sae=40, layer=1, k=4, fingerprint=fingerprint))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in sae.parameters():

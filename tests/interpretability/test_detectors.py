@@ -29,7 +29,6 @@ from llm101.interpretability.shipped import (
     shipped_steering,
 )
 from llm101.library import LanguageModel, load
-from llm101.parameters.model_folder import fingerprint
 
 
 def test_the_strongest_of_each_text_leaves_out_what_is_hidden(lm: LanguageModel, sae: SparseAutoencoder) -> None:
@@ -83,7 +82,7 @@ def test_a_latent_knows_which_sentences_are_speech() -> None:
 
 def test_what_comes_with_the_storyteller_belongs_to_it() -> None:
     lm, sae = load("storyteller"), shipped_autoencoder()
-    sae.check_fits(lm.model, fingerprint(lm.path))
+    sae.check_fits(lm.model, lm.fingerprint)
     assert shipped_features().fingerprint == shipped_steering().fingerprint == sae.config.fingerprint
     assert shipped_features().layer == shipped_steering().layer == sae.config.layer
     card = sae.scorecard

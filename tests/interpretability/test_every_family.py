@@ -24,7 +24,7 @@ from llm101.interpretability.autoencoder.features import record_features
 from llm101.interpretability.steering import Steering
 from llm101.library import load
 from llm101.model import ModelConfig, Transformer
-from llm101.parameters.model_folder import fingerprint, read_config, save_model
+from llm101.parameters.model_folder import read_config, save_model
 from llm101.tokenizer import Tokenizer
 from tests.interpretability.conftest import TEXTS
 
@@ -50,7 +50,7 @@ def test_a_model_is_looked_into_and_steered_from_end_to_end(family: str, tmp_pat
 
     rows = residual_rows(lm.model, ids, "layers.1.resid_post")
     torch.testing.assert_close(rows.x[rows.text == 0].float(), seen["layers.1.resid_post"][0, 1:])
-    config = AutoencoderConfig(d_model=16, d_sae=32, layer=1, k=4, fingerprint=fingerprint(lm.path))
+    config = AutoencoderConfig(d_model=16, d_sae=32, layer=1, k=4, fingerprint=lm.fingerprint)
     trainer = AutoencoderTrainer(rows.x, config, AutoencoderRecipe(steps=60, batch_rows=64, learning_rate=1e-2))
     *_, last = trainer.moments()
     sae = trainer.autoencoder()

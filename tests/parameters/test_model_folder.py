@@ -16,9 +16,9 @@ import torch
 
 from llm101.model import ModelConfig, Transformer
 from llm101.outside.notice import Notice
-from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
+from llm101.parameters import ParameterFile, write_parameters
 from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
-from llm101.parameters.model_folder import ModelFolderError, find_parameters, fingerprint, load_transformer, save_model
+from llm101.parameters.model_folder import ModelFolderError, load_transformer, open_model, save_model
 from llm101.tokenizer import Tokenizer
 
 TINY = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=32)
@@ -179,67 +179,37 @@ def test_a_smaller_context_can_be_chosen(folder: Path) -> None:
         loaded(torch.zeros(1, 9, dtype=torch.long))
 
 
-# Several files for one model
+# Opened
 
 
-def sharded(folder: Path) -> Path:
-    tensors = tensors_of(folder)
-    names = list(tensors)
-    weight_map = {}
-    for i, part in enumerate((names[:5], names[5:]), start=1):
-        shard = f"model-0000{i}-of-00002.safetensors"
-        write_parameters(folder / shard, {name: tensors[name] for name in part})
-        weight_map |= dict.fromkeys(part, shard)
-    (folder / "model.safetensors").unlink()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
-    return folder
+def test_an_opened_model_holds_all_that_its_files_say(tmp_path: Path, model: Transformer) -> None:
+    tokenizer = Tokenizer.train(["once upon a time"] * 3, vocab_size=260)
+    save_model(tmp_path / "m", model, tokenizer, dtype=torch.float32)
+    opened = open_model(tmp_path / "m")
+    assert (opened.folder, opened.config) == (tmp_path / "m", model.config)
+    assert opened.parameters.path == tmp_path / "m" / "model.safetensors"
+    assert opened.tokenizer.encode("a time") == tokenizer.encode("a time")
+    assert opened.start_ids == opened.end_ids == (tokenizer.end_id,)
+    assert opened.fingerprint == opened.parameters.fingerprint()
+    assert torch.equal(opened.transformer()(IDS), model(IDS))
 
 
-def test_a_model_in_shards_is_the_same_model(folder: Path, model: Transformer) -> None:
-    whole = fingerprint(folder)
-    assert torch.equal(load_transformer(sharded(folder))(IDS), model(IDS))
-    assert fingerprint(folder) == whole == fingerprint(folder)
-    assert len({file.path.name for file in find_parameters(folder).values()}) == 2
+def test_a_tokenizer_without_an_end_token_begins_and_ends_nothing(tmp_path: Path, model: Transformer) -> None:
+    save_model(tmp_path, model, Tokenizer.train(["once upon a time"] * 3, vocab_size=260))
+    parts = json.loads((tmp_path / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(parts | {"added_tokens": []}))
+    assert open_model(tmp_path).start_ids == open_model(tmp_path).end_ids == ()
 
 
-def changed_index(folder: Path, change: Any) -> Path:
-    path = sharded(folder) / "model.safetensors.index.json"
-    index = json.loads(path.read_text())
-    change(index["weight_map"])
-    path.write_text(json.dumps(index))
-    return folder
-
-
-SECOND_SHARD = "model-00002-of-00002.safetensors"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda m: m.update({"model.norm.weight": "../model.safetensors"}), "not the name of a safetensors file"),
-        (lambda m: m.update({"model.norm.weight": "/etc/passwd"}), "not the name of a safetensors file"),
-        (lambda m: m.update({"model.norm.weight": "..\\x.safetensors"}), "not the name of a safetensors file"),
-        (lambda m: m.update({"model.norm.weight": 3}), "weight_map must be a table"),
-        (lambda m: m.update({"model.norm.weight": "gone.safetensors"}), "No such file"),
-        (lambda m: m.update({"extra": SECOND_SHARD}), f"'extra' is not in '{SECOND_SHARD}'"),
-        (lambda m: m.pop("model.norm.weight"), "does not say that 'model.norm.weight' lies in"),
-        (lambda m: m.clear(), "claims 2 layers for only 0 tensors"),
-    ],
-)
-def test_an_index_that_does_not_fit_its_shards_is_refused(folder: Path, change: Any, message: str) -> None:
-    with pytest.raises((ModelFolderError, ParameterFileError), match=message) as caught:
-        load_transformer(changed_index(folder, change))
-    assert "\n" not in str(caught.value)
-
-
-# Fingerprint
-
-
-def test_a_fingerprint_is_the_same_for_file_and_folder_and_follows_the_numbers(folder: Path, tmp_path: Path) -> None:
-    parameters = ParameterFile(folder / "model.safetensors")
-    assert fingerprint(folder) == fingerprint(parameters) == fingerprint(parameters.path) == parameters.fingerprint()
-    flipped = parameters.save_copy(tmp_path / "f", [parameters.number("model.norm.weight", 0).flip_bit(0)])
-    assert fingerprint(flipped) != fingerprint(folder)
+def test_a_changed_copy_is_opened_with_the_rest_of_its_folder(tmp_path: Path, model: Transformer) -> None:
+    save_model(tmp_path, model, Tokenizer.train(["once upon a time"] * 3, vocab_size=260), dtype=torch.float32)
+    original = open_model(tmp_path)
+    number = original.parameters.number("model.norm.weight", 3).with_value(-0.75)
+    original.parameters.save_copy(tmp_path / "changed.safetensors", [number])
+    changed = open_model(tmp_path / "changed.safetensors")
+    assert (changed.folder, changed.parameters.path) == (tmp_path, tmp_path / "changed.safetensors")
+    assert changed.transformer().model.norm.weight[3] == -0.75
+    assert changed.fingerprint != original.fingerprint
 
 
 # Tensors that do not fit
@@ -319,10 +289,10 @@ def test_of_several_missing_tensors_the_first_is_named_and_the_others_counted(fo
 
 def test_a_json_file_may_be_as_large_as_allowed_and_no_larger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = (folder / "config.json").stat().st_size
-    monkeypatch.setattr("llm101.parameters.model_folder.MAX_JSON_BYTES", size)
+    monkeypatch.setattr("llm101.outside.strict_json.MAX_JSON_BYTES", size)
     load_transformer(folder)
-    monkeypatch.setattr("llm101.parameters.model_folder.MAX_JSON_BYTES", size - 1)
-    with pytest.raises(ModelFolderError, match="config.json is too large to be what its name says"):
+    monkeypatch.setattr("llm101.outside.strict_json.MAX_JSON_BYTES", size - 1)
+    with pytest.raises(ModelFolderError, match="config.json: too large to be what its name says"):
         load_transformer(folder)
 
 

@@ -49,7 +49,7 @@ def entry(shape: list[Any], offsets: list[Any], dtype: Any = "F16") -> dict[str,
 def test_a_file_is_eight_bytes_of_length_then_json_then_the_numbers(tmp_path: Path) -> None:
     header = b'{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'
     parameters = ParameterFile(written(tmp_path, header, bytes([0x00, 0x3C, 0x00, 0xC0])))
-    assert parameters.data_offset == 8 + len(header)
+    assert parameters.tensors["a"].offset == 8 + len(header)
     assert parameters.tensor("a").tolist() == [1.0, -2.0]
     assert parameters.number("a", 1).offset == 8 + len(header) + 2
     assert parameters.raw("a") == b"\x00\x3c\x00\xc0"
@@ -62,7 +62,7 @@ def test_tensors_are_listed_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_totals_count_every_number_and_every_byte(small: ParameterFile) -> None:
     assert small.n_parameters == 8
-    assert small.n_bytes == small.path.stat().st_size == small.data_offset + 2 * 8
+    assert small.n_bytes == small.path.stat().st_size == small.tensors["rows"].offset + 2 * 8
     assert small.metadata == {"made by": "a test"}
     assert small.dtype == "float16"
     assert small.tensors["rows"].shape == (2, 3)
@@ -103,7 +103,7 @@ def test_every_number_lies_at_a_multiple_of_its_width(tmp_path: Path) -> None:
 
 def test_numbers_at_odd_offsets_are_read_all_the_same(tmp_path: Path) -> None:
     path = written(tmp_path, b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} ', struct.pack("<2f", 1.5, -3))
-    assert ParameterFile(path).data_offset % 4 != 0
+    assert ParameterFile(path).tensors["a"].offset % 4 != 0
     assert (ParameterFile(path).tensor("a") * 2).tolist() == [3.0, -6.0]
 
 

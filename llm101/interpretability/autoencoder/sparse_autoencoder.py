@@ -49,7 +49,7 @@ class AutoencoderConfig:
     k: int
     """How many latents are active per token, on average over a training batch."""
     fingerprint: str = ""
-    """SHA-256 of the model that it was trained on (see model_folder.fingerprint)."""
+    """The identity of the model that it was trained on (see ParameterFile.fingerprint)."""
 
     def __post_init__(self) -> None:
         for name, least, most in (
