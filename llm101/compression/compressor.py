@@ -66,7 +66,7 @@ def decompress(
 
     Args:
         packed: what compress returned.
-        lm: the model with which it was made; its fingerprint is compared, if the model is needed.
+        lm: the model with which it was made; its digest is compared, if the model is needed.
         n_threads, progress: as for compress.
 
     Raises:

@@ -7,7 +7,7 @@
     8 bytes   checksum of the original (the beginning of a SHA-256)
     list      the runs, in the order of the original: for each, a number, its bytes, and 1 byte, how it is stored:
               0 as it was, 1 by the model, 2 by lzma
-    then, if a run is stored by the model: 8 bytes, its fingerprint (the beginning of a SHA-256); text, its name, for
+    then, if a run is stored by the model: 8 bytes, its digest (the beginning of a SHA-256); text, its name, for
     the message that asks for it; text, the separator between documents; number, texts read side by side; numbers,
     after which documents there is no separator; list of parts, for each its number of documents and its code
     then, if a run is stored by lzma: the code of all of them, as of one
@@ -58,7 +58,8 @@ class Part:
 class ByModel:
     """What the model made of its runs."""
 
-    fingerprint: bytes
+    model_digest: bytes
+    """The beginning of `Predictor.digest`."""
     name: str
     separator: bytes
     n_rows: int
@@ -138,17 +139,17 @@ class Container:
 
 def _read_version_1(read: _Reader) -> Container:
     """What follows the CRC-32 in a file of version 1: one run, its digests twice as long, in another order."""
-    fingerprint, checksum = read.bytes(16), read.bytes(16)
+    digest, checksum = read.bytes(16), read.bytes(16)
     name, run = read.text().decode("utf-8", "replace"), Run(read.number(), read.bytes(1)[0])
     if run.method == PLAIN:
         return Container(checksum, [run], plain=[read.view(len(read.rest))])
-    by_model = _read_model(read, fingerprint, name)
+    by_model = _read_model(read, digest, name)
     if run.method != BY_MODEL or read.rest:
         raise CompressionError("damaged: its header does not make sense")
     return Container(checksum, [run], by_model)
 
 
-def _read_model(read: _Reader, fingerprint: bytes, name: str) -> ByModel:
+def _read_model(read: _Reader, digest: bytes, name: str) -> ByModel:
     separator, n_rows = read.text(), read.number()
     joined, index = [], 0
     for step in read.list_of(read.number):
@@ -157,13 +158,13 @@ def _read_model(read: _Reader, fingerprint: bytes, name: str) -> ByModel:
     parts = read.list_of(lambda: Part(read.number(), read.text()))
     if not 1 <= n_rows <= MOST_ROWS:
         raise CompressionError("damaged: its header does not make sense")
-    return ByModel(fingerprint, name, separator, n_rows, joined, parts)
+    return ByModel(digest, name, separator, n_rows, joined, parts)
 
 
 def _model_bytes(model: ByModel) -> bytes:
     steps = (_number(index - before) for before, index in zip([0, *model.joined], model.joined))
     parts = (_number(part.n_documents) + _text(part.code) for part in model.parts)
-    head = model.fingerprint + _text(model.name.encode()) + _text(model.separator) + _number(model.n_rows)
+    head = model.model_digest + _text(model.name.encode()) + _text(model.separator) + _number(model.n_rows)
     return head + _list(steps) + _list(parts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class ExactModel:
         vocab_size: how many of its output columns stand for tokens (some models pad them).
 
     Attributes:
+        exact_digest: SHA-256 of all that the arithmetic depends on, by which `decompress` knows that it will go alike.
         context_length: how many tokens a text may have before it.
         cache_bytes_per_text: memory for the keys and values of one text.
     """
@@ -53,7 +54,7 @@ class ExactModel:
     def __init__(self, model: Transformer, vocab_size: int) -> None:
         self.config, tensors = model.config, model.state_dict()
         numbers = {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
-        self.fingerprint = _fingerprint(model.config, numbers)
+        self.exact_digest = _exact_digest(model.config, numbers)
         self.context_length = min(model.config.context_length, LONGEST_CONTEXT)
         self._embedding = numbers["model.embed_tokens.weight"]
         self._layers = [_layer(numbers, f"model.layers.{i}.", model.config) for i in range(model.config.n_layers)]
@@ -146,9 +147,26 @@ def _layer(numbers: dict[str, np.ndarray], at: str, config: ModelConfig) -> _Lay
     )
 
 
-def _fingerprint(config: ModelConfig, numbers: dict[str, np.ndarray]) -> bytes:
-    """SHA-256 of everything that the arithmetic depends on: shape and numbers, in whatever file they are."""
-    digest = hashlib.sha256(repr(config).encode())
+SHAPE_FIELDS = (
+    *("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "context_length"),
+    *("rope_theta", "norm_eps", "tie_embeddings", "qkv_bias", "qk_norm", "sliding_window"),
+)
+"""What there was in a ModelConfig when the first files were compressed."""
+
+
+def _exact_digest(config: ModelConfig, numbers: dict[str, np.ndarray]) -> bytes:
+    """SHA-256 of shape and numbers as they are computed with, in whatever file and kind of number they lie.
+
+    It is not `LanguageModel.fingerprint`, which is of the files: a model may have been changed since it was loaded.
+    """
+    digest = hashlib.sha256(_spelled(config).encode())
     for name in config.tensor_shapes():
         digest.update(name.encode() + np.ascontiguousarray(numbers[name], "<f4").tobytes())
     return digest.digest()
+
+
+def _spelled(config: ModelConfig) -> str:
+    """The shape as text; what came later counts only where it is used, so that older files find their model still."""
+    later = {field.name: field.default for field in fields(config) if field.name not in SHAPE_FIELDS}
+    used = [name for name in sorted(later) if getattr(config, name) != later[name]]
+    return f"ModelConfig({', '.join(f'{name}={getattr(config, name)!r}' for name in (*SHAPE_FIELDS, *used))})"

@@ -68,8 +68,8 @@ def model_code(
 
     codes = side_by_side(encode, groups, n_threads, len(data), progress)
     parts = [Part(len(group), code) for group, code in zip(groups, codes)]
-    fingerprint = predictor.fingerprint[:DIGEST_BYTES]
-    return ByModel(fingerprint, predictor.name, documents.separator, n_rows, documents.joined, parts)
+    digest = predictor.digest[:DIGEST_BYTES]
+    return ByModel(digest, predictor.name, documents.separator, n_rows, documents.joined, parts)
 
 
 def from_model_code(
@@ -80,16 +80,16 @@ def from_model_code(
     Args:
         code: what model_code returned.
         n_bytes: how many bytes it may hold.
-        predictor: the model with which it was made; its fingerprint is compared.
+        predictor: the model with which it was made; its digest is compared.
         n_threads, progress: as for model_code.
 
     Raises:
         CompressionError: another model, or a damaged code.
     """
-    if not predictor.fingerprint.startswith(code.fingerprint):
+    if not predictor.digest.startswith(code.model_digest):
         raise CompressionError(
-            f"compressed with another model ({code.name!r}, fingerprint {code.fingerprint.hex()[:8]}…; "
-            f"this is {predictor.name!r}, {predictor.fingerprint.hex()[:8]}…): give that one"
+            f"compressed with another model ({code.name!r}, digest {code.model_digest.hex()[:8]}…; "
+            f"this is {predictor.name!r}, {predictor.digest.hex()[:8]}…): give that one"
         )
     sizes = predictor.token_sizes
 

@@ -17,7 +17,7 @@ class Predictor:
         model: its Transformer, in arithmetic whose every bit is defined.
         end_id: the token that stands before each document and ends it.
         token_sizes: bytes of each token; the end of a document counts nothing.
-        fingerprint: by which it is known again: its numbers, and what its tokens stand for.
+        digest: by which it is known again: its exact numbers, and what its tokens stand for.
 
     Raises:
         CompressionError: its tokenizer has no special token to end a document with.
@@ -30,4 +30,4 @@ class Predictor:
         self.token_sizes = [0] * lm.tokenizer.vocab_size
         for token, token_id in ranks:
             self.token_sizes[token_id] = len(token)
-        self.fingerprint = hashlib.sha256(self.model.fingerprint + repr((ranks, self.end_id)).encode()).digest()
+        self.digest = hashlib.sha256(self.model.exact_digest + repr((ranks, self.end_id)).encode()).digest()

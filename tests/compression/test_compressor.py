@@ -171,7 +171,7 @@ def test_a_file_packed_in_three_ways_comes_back(tiny: LanguageModel, packed_in_t
 
 def test_another_model_is_refused_by_name(tiny: LanguageModel, tmp_path: Path) -> None:
     packed, other = compress(BOOK, tiny, method="model"), tiny_model(tmp_path, seed=1)
-    with pytest.raises(CompressionError, match="compressed with another model .'tiny-0', fingerprint ") as refusal:
+    with pytest.raises(CompressionError, match="compressed with another model .'tiny-0', digest ") as refusal:
         decompress(packed, other)
     assert "this is 'tiny-1'" in str(refusal.value)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from llm101.compression import CompressionError, container, decompress
 from llm101.compression.container import Container
+from llm101.compression.forward import ExactModel
 from llm101.library import LanguageModel, load
 from llm101.model import ModelConfig, Transformer
 from llm101.parameters.model_folder import save_model
@@ -46,7 +49,7 @@ def test_a_plain_file_of_version_1_comes_back_with_any_model(tiny: LanguageModel
 
 
 def test_a_file_of_version_1_still_asks_for_its_model(tiny: LanguageModel) -> None:
-    with pytest.raises(CompressionError, match="compressed with another model .'by-formula', fingerprint 84653fed"):
+    with pytest.raises(CompressionError, match="compressed with another model .'by-formula', digest 84653fed"):
         decompress((FOLDER / "by_model.llm101").read_bytes(), tiny)
 
 
@@ -61,3 +64,26 @@ def test_every_damaged_or_missing_byte_of_version_1_is_noticed(by_formula: Langu
         with pytest.raises(CompressionError, match="truncated" if i else "not a file made by"):
             decompress(packed[:i], by_formula)
     assert packed[len(container.MAGIC)] == 1
+
+
+@dataclass(frozen=True)
+class LaterConfig(ModelConfig):
+    """What a later release may add to a model's shape."""
+
+    attention_cap: float | None = None
+
+
+def test_what_a_later_shape_can_say_changes_no_digest_of_a_model_that_does_not_say_it() -> None:
+    shape: dict[str, Any] = {
+        "vocab_size": 300,
+        "d_model": 16,
+        "n_layers": 1,
+        "n_heads": 4,
+        "sliding_window": 7,
+        "rope_theta": 500,
+    }
+    digests = [
+        ExactModel(Transformer(config).initialise(seed=0), 290).exact_digest
+        for config in (ModelConfig(**shape), LaterConfig(**shape), LaterConfig(**shape, attention_cap=30.0))
+    ]
+    assert digests[0] == digests[1] != digests[2]
