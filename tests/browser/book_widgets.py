@@ -105,15 +105,7 @@ def training_film() -> TrainingFilm:
 
 
 def bill_calculator() -> BillCalculator:
-    bill = Bill()
-    return BillCalculator(
-        [machine(name) for name in ("a100", "h100", "laptop")],
-        n_parameters=bill.n_parameters,
-        n_tokens=bill.n_tokens,
-        n_machines=bill.n_machines,
-        utilisation=bill.utilisation,
-        co2_per_kwh=bill.co2_per_kwh,
-    )
+    return BillCalculator(Bill(), machines=[machine(name) for name in ("a100", "h100", "laptop")])
 
 
 def layer_grid() -> LayerGrid:

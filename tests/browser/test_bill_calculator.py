@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -13,15 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 def calculator(*names: str) -> BillCalculator:
-    bill = Bill()
-    return BillCalculator(
-        [machine(name) for name in names],
-        n_parameters=bill.n_parameters,
-        n_tokens=bill.n_tokens,
-        n_machines=bill.n_machines,
-        utilisation=bill.utilisation,
-        co2_per_kwh=bill.co2_per_kwh,
-    )
+    return BillCalculator(Bill(), machines=[machine(name) for name in names])
 
 
 def test_without_a_kernel_the_bill_follows_what_is_set(page: Page) -> None:
@@ -72,9 +66,8 @@ def test_any_number_can_be_written_and_the_field_shows_the_one_in_use(page: Page
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_text_can_be_read_and_hostile_text_stays_text(page: Page, dark: bool) -> None:
     page.emulate_media(color_scheme="dark" if dark else "light")
-    shown = calculator("a100")
-    shown.machines = {HOSTILE: shown.machines["a100"], **shown.machines}
-    shown.machine = HOSTILE
+    hostile = replace(machine("a100"), name=HOSTILE)
+    shown = BillCalculator(Bill(machine=hostile), machines=[machine("a100"), hostile])
     show_without_kernel(page, shown)
     expect(page.get_by_role("status")).to_contain_text("<img src=x")
     assert not was_hacked(page)

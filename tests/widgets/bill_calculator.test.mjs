@@ -7,9 +7,9 @@ import { loadModule } from "./load_widget.mjs";
 const { bill, duration, fromSlider, fromWords, inWords, lines, readField, rounded, summary, wholeFromSlider } =
   await loadModule("bill_calculator/widget.js");
 
-const A100 = { flops: 312e12, watts: 400, price: 1.16 };
+const A100 = { flops: 312e12, watts: 400, dollars_per_hour: 1.16 };
 const ARTICLE = { n_parameters: 69e9, n_tokens: 2e12, n_machines: 6000, utilisation: 0.43, dollars_per_hour: null };
-const REST = { machine: A100, co2_per_kwh: 0.42, bytes_per_token: 5 };
+const REST = { machine: A100, co2_per_kwh: 0.42, bytes_per_token: 5, bytes_per_parameter: 2 };
 
 test("the article's case: 12 days, $2M, 140 GB, 10 TB", () => {
   const f = bill({ ...ARTICLE, ...REST });
@@ -17,7 +17,7 @@ test("the article's case: 12 days, $2M, 140 GB, 10 TB", () => {
   assert.ok(Math.abs(f.days - 11.9) < 0.05);
   assert.ok(Math.abs(f.dollars - 1.99e6) < 1e4);
   assert.deepEqual([f.file_gb, f.text_tb], [138, 10]);
-  assert.ok(Math.abs(f.co2_tonnes - f.mwh * 0.42) < 1e-9);
+  assert.ok(Math.abs(f.co2_tonnes - f.energy_mwh * 0.42) < 1e-9);
 });
 
 test("a price of the reader's own counts, also none", () => {
@@ -52,7 +52,7 @@ test("every line says how it comes about", () => {
 });
 
 test("whoever has set no price is told so, not that it costs nothing", () => {
-  const own = { ...ARTICLE, ...REST, machine: { ...A100, price: 0 }, machineName: "this" };
+  const own = { ...ARTICLE, ...REST, machine: { ...A100, dollars_per_hour: 0 }, machineName: "this" };
   assert.equal(bill(own).dollars, null);
   assert.match(summary(bill(own), 6000, "this"), /^On 6,000 × this: 11.9 days; no price is set\.$/);
   assert.ok(!lines(bill(own), own).flat().some((words) => words.includes("$")));

@@ -7,19 +7,19 @@ import { grouped } from "../page/words.js";
 const [HOURS_PER_DAY, DAYS_PER_YEAR] = [24, 365.25];
 const SIZES = { trillion: 1e12, billion: 1e9, million: 1e6, thousand: 1e3, t: 1e12, b: 1e9, m: 1e6, k: 1e3 };
 
-/** The figures of a bill, from what the reader set; dollars are null where nobody has set a price. */
-export function bill({ n_parameters, n_tokens, n_machines, utilisation, dollars_per_hour, ...rest }) {
-  const { machine, co2_per_kwh, bytes_per_token } = rest; // machine: {flops, watts, price}; a price of 0 is none
+/** The figures of a bill as llm101.estimates has them; dollars are null where nobody has set a price. */
+export function bill({ n_parameters, n_tokens, n_machines, utilisation, dollars_per_hour, machine, ...rates }) {
+  const { co2_per_kwh, bytes_per_token, bytes_per_parameter } = rates;
   const flop = 6 * n_parameters * n_tokens;
-  const hours = flop / (machine.flops * utilisation) / 3600;
-  const mwh = (hours * machine.watts) / 1e6;
-  const price = dollars_per_hour ?? (machine.price || null);
+  const machine_hours = flop / (machine.flops * utilisation) / 3600;
+  const energy_mwh = (machine_hours * machine.watts) / 1e6;
+  const price = dollars_per_hour ?? (machine.dollars_per_hour || null); // a machine's price of 0 is none
   return {
-    flop, hours, mwh,
-    days: hours / n_machines / HOURS_PER_DAY,
-    dollars: price === null ? null : hours * price,
-    co2_tonnes: mwh * co2_per_kwh,
-    file_gb: (n_parameters * 2) / 1e9,
+    flop, machine_hours, energy_mwh,
+    days: machine_hours / n_machines / HOURS_PER_DAY,
+    dollars: price === null ? null : machine_hours * price,
+    co2_tonnes: energy_mwh * co2_per_kwh,
+    file_gb: (n_parameters * bytes_per_parameter) / 1e9,
     text_tb: (n_tokens * bytes_per_token) / 1e12,
   }; // prettier-ignore
 }
@@ -66,7 +66,7 @@ export function summary({ days, dollars }, n_machines, machineName) {
 }
 
 /** The lines of the bill: name, value, how it is computed. */
-export function lines(figures, { machineName, n_machines, machine, co2_per_kwh, utilisation }) {
+export function lines(figures, { machineName, n_machines, machine, utilisation, co2_per_kwh, bytes_per_parameter }) {
   const f = figures, share = `${rounded(100 * utilisation)} %`, many = grouped(n_machines);
   const [cost, how] = f.dollars === null
     ? ["no price is set", "machine-hours × a price, which is yours to set"]
@@ -74,11 +74,11 @@ export function lines(figures, { machineName, n_machines, machine, co2_per_kwh, 
   return [
     ["Text", `${rounded(f.text_tb)} TB`, "tokens × bytes per token"],
     ["Operations", `${rounded(f.flop)} FLOP`, "6 × parameters × tokens"],
-    ["Machine-hours", rounded(f.hours), `operations ÷ (${rounded(machine.flops / 1e12)} TFLOP/s × ${share}) ÷ 3,600`],
+    ["Machine-hours", rounded(f.machine_hours), `operations ÷ (${rounded(machine.flops / 1e12)} TFLOP/s × ${share}) ÷ 3,600`],
     ["Time", duration(f.days), n_machines === 1 ? `on one ${machineName}` : `machine-hours ÷ ${many}`],
     ["Cost", cost, how],
-    ["Energy", `${rounded(f.mwh)} MWh`, `machine-hours × ${rounded(machine.watts)} W`],
+    ["Energy", `${rounded(f.energy_mwh)} MWh`, `machine-hours × ${rounded(machine.watts)} W`],
     ["CO₂", `${rounded(f.co2_tonnes)} t`, `energy × ${rounded(co2_per_kwh)} kg per kWh`],
-    ["File", `${rounded(f.file_gb)} GB`, "parameters × 2 bytes"],
+    ["File", `${rounded(f.file_gb)} GB`, `parameters × ${rounded(bytes_per_parameter)} bytes`],
   ];
 }

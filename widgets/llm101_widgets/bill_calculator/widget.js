@@ -1,7 +1,8 @@
 // BillCalculator: what a training run takes, while the reader moves its size, the hardware and the price.
 //
 // Reads:  n_parameters n_tokens n_machines machine utilisation dollars_per_hour (the reader's), machines
-//         (name -> flops, watts, price), start (what the button goes back to), co2_per_kwh, bytes_per_token
+//         (name -> flops, watts, dollars_per_hour), start (what the button goes back to),
+//         co2_per_kwh bytes_per_token bytes_per_parameter
 // Writes: n_parameters n_tokens n_machines machine utilisation dollars_per_hour
 // The page does all the arithmetic, so it needs no kernel once it is there.
 
@@ -11,6 +12,7 @@ import { bill, fromWords, inWords, lines, rounded, summary } from "./figures.js"
 
 const { make } = makers("llm101-bill");
 const SET = ["n_parameters", "n_tokens", "n_machines", "machine", "utilisation", "dollars_per_hour"];
+const RATES = ["co2_per_kwh", "bytes_per_token", "bytes_per_parameter"];
 
 /** What a slider that counts in powers of ten stands for: three figures, and whole machines. */
 export const fromSlider = (power) => Number((10 ** power).toPrecision(3));
@@ -79,7 +81,7 @@ function render({ model, el }) {
 
   function valueOf({ name, write }) {
     if (write) return write(model.get(name));
-    const dollars = model.get(name) ?? (machines[model.get("machine")].price || null);
+    const dollars = model.get(name) ?? (machines[model.get("machine")].dollars_per_hour || null);
     return dollars === null ? "" : String(Number(dollars.toFixed(4)));
   }
 
@@ -93,7 +95,7 @@ function render({ model, el }) {
   }
 
   function show() {
-    const set = Object.fromEntries([...SET, "co2_per_kwh", "bytes_per_token"].map((name) => [name, model.get(name)]));
+    const set = Object.fromEntries([...SET, ...RATES].map((name) => [name, model.get(name)]));
     const machineName = set.machine, machine = machines[machineName];
     for (const { kind, slider, text } of fields) {
       if (document.activeElement !== slider) slider.value = kind.toSlider(set[kind.name]);
