@@ -66,7 +66,7 @@ export function summary({ days, dollars }, n_machines, machineName) {
 }
 
 /** The lines of the bill: name, value, how it is computed. */
-export function lines(figures, { machineName, n_machines, machine, utilisation, co2_per_kwh, bytes_per_parameter }) {
+export function lines(figures, { machineName, n_machines, machine, utilisation, ...rates }) {
   const f = figures, share = `${rounded(100 * utilisation)} %`, many = grouped(n_machines);
   const [cost, how] = f.dollars === null
     ? ["no price is set", "machine-hours × a price, which is yours to set"]
@@ -78,7 +78,7 @@ export function lines(figures, { machineName, n_machines, machine, utilisation, 
     ["Time", duration(f.days), n_machines === 1 ? `on one ${machineName}` : `machine-hours ÷ ${many}`],
     ["Cost", cost, how],
     ["Energy", `${rounded(f.energy_mwh)} MWh`, `machine-hours × ${rounded(machine.watts)} W`],
-    ["CO₂", `${rounded(f.co2_tonnes)} t`, `energy × ${rounded(co2_per_kwh)} kg per kWh`],
-    ["File", `${rounded(f.file_gb)} GB`, `parameters × ${rounded(bytes_per_parameter)} bytes`],
+    ["CO₂", `${rounded(f.co2_tonnes)} t`, `energy × ${rounded(rates.co2_per_kwh)} kg per kWh`],
+    ["File", `${rounded(f.file_gb)} GB`, `parameters × ${rounded(rates.bytes_per_parameter)} bytes`],
   ];
 }
