@@ -68,13 +68,14 @@ export function summary({ days, dollars }, n_machines, machineName) {
 /** The lines of the bill: name, value, how it is computed. */
 export function lines(figures, { machineName, n_machines, machine, utilisation, ...rates }) {
   const f = figures, share = `${rounded(100 * utilisation)} %`, many = grouped(n_machines);
+  const peak = `${rounded(machine.flops / 1e12)} TFLOP/s`;
   const [cost, how] = f.dollars === null
     ? ["no price is set", "machine-hours × a price, which is yours to set"]
     : [`$${rounded(f.dollars)}`, "machine-hours × price; the final run only"]; // prettier-ignore
   return [
     ["Text", `${rounded(f.text_tb)} TB`, "tokens × bytes per token"],
     ["Operations", `${rounded(f.flop)} FLOP`, "6 × parameters × tokens"],
-    ["Machine-hours", rounded(f.machine_hours), `operations ÷ (${rounded(machine.flops / 1e12)} TFLOP/s × ${share}) ÷ 3,600`],
+    ["Machine-hours", rounded(f.machine_hours), `operations ÷ (${peak} × ${share}) ÷ 3,600`],
     ["Time", duration(f.days), n_machines === 1 ? `on one ${machineName}` : `machine-hours ÷ ${many}`],
     ["Cost", cost, how],
     ["Energy", `${rounded(f.energy_mwh)} MWh`, `machine-hours × ${rounded(machine.watts)} W`],
