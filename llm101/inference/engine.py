@@ -45,6 +45,7 @@ class InferenceEngine:
             "<|endoftext|> story <|endoftext|> story ..." has learned that a text begins after it.
         end_ids: tokens that end a completion. Left out: the tokenizer's <|endoftext|>.
         fast: whether the compiled path may be taken where it can be; its logits are within 1e-4 of the plain ones.
+            See `compile` for when that is.
 
     Raises:
         ValueError: the tokenizer has more tokens than the model.
@@ -75,6 +76,15 @@ class InferenceEngine:
     def is_fast(self) -> bool:
         """Whether the next step takes the compiled path: decided at each prompt, and given up while a hook listens."""
         return self._fast is not None and self._fast.is_ready
+
+    def compile(self) -> None:
+        """Wait until the compiled path can be taken: half a second, or half a minute the first time on a machine.
+
+        Left alone, the engine writes along the plain path until another process has compiled what is missing, and
+        takes the compiled path from a later prompt on. Where there is no compiler, this changes nothing.
+        """
+        if self._fast is not None:
+            self._fast.compile()
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty KV cache that fits the model."""

@@ -177,6 +177,7 @@ def run(name: str, n_threads: int, n_tokens: int, n_rounds: int) -> dict[str, An
     torch.set_num_threads(n_threads)
     lm = llm101.load(name)
     weight_bytes = 2 * sum(p.numel() for p in lm.model.parameters() if p.ndim == 2)
+    lm.engine.compile()
     engines = {"llm101": ours(InferenceEngine(lm.model, lm.tokenizer, end_ids=()))}
     engines["llm101, plain path"] = ours(InferenceEngine(lm.model, lm.tokenizer, end_ids=(), fast=False))
     missing = []

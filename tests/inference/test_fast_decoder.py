@@ -15,7 +15,7 @@ pytest.importorskip("numba", reason="the fast path needs numba")
 
 from llm101.inference import InferenceEngine, KVCache
 from llm101.inference.compiled import fast_decoder, kernels
-from llm101.inference.compiled.fast_decoder import FastDecoder
+from llm101.inference.compiled.fast_decoder import FastDecoder, loops
 from llm101.model import ModelConfig, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -40,6 +40,11 @@ def model(halves: bool = True, **shape) -> Transformer:
             if halves:
                 p.copy_(p.half())
     return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    loops.wait()
 
 
 def engines(m: Transformer) -> tuple[InferenceEngine, InferenceEngine]:
@@ -172,7 +177,8 @@ def test_nothing_is_ready_before_the_parameters_were_looked_at():
 
 
 def test_without_numba_the_plain_path_is_taken(monkeypatch):
-    monkeypatch.setattr("llm101.inference.compiled.fast_decoder.kernels", None)
+    monkeypatch.setattr(loops, "module", None)
+    monkeypatch.setattr(loops, "look", lambda: None)
     engine = InferenceEngine(model(), BYTES)
     assert len(engine.complete("hi", max_tokens=3, seed=0).token_ids) == 3
     assert not engine.is_fast

@@ -27,6 +27,11 @@ N_THREADS = 8
 SHORT, LONG = "Once", "Once upon a time there was a tokenizer made of bytes"  # read by compiled loops, and by torch
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    llm101.load("storyteller").engine.compile()
+
+
 @pytest.fixture(autouse=True)
 def threads_that_change_all_the_time() -> Iterator[None]:
     usual = sys.getswitchinterval()

@@ -1,8 +1,8 @@
 """The fast path: the same model, run by compiled loops where torch would spend its time being called.
 
 It knows snapshots of a model (snapshot.py) and the KV cache, and nothing of tokenizers and sampling. It is used
-only where it gives what the plain path gives (within 1e-4 in the logits): on a CPU, in float32, without
-numba missing, and while nobody has hung a hook into the model. Everything else takes the plain path.
+only where it gives what the plain path gives (within 1e-4 in the logits): on a CPU, in float32, once
+its loops are compiled, and while nobody has hung a hook into the model. Everything else takes the plain path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm101 import model as plain
-from llm101.inference.compiled.snapshot import Snapshot, kernels, looked_up
+from llm101.inference.compiled.snapshot import Snapshot, looked_up, loops
 from llm101.inference.kv_cache import KVCache
 from llm101.model import Transformer
 
@@ -68,11 +68,15 @@ class FastDecoder:
         """How the matrices are read: uint16 (the bits of halves) or float32."""
         return self._seen().decoding().head.dtype
 
+    def compile(self) -> None:
+        """Wait for the compiled loops; see loops.py."""
+        loops.wait()
+
     def refresh(self) -> None:
         """Look at the model and its parameters as they are now."""
         model = self._model
         modules = list(model.modules())
-        if kernels is None or not all(map(_is_plain, modules)):
+        if loops.look() is None or not all(map(_is_plain, modules)):
             self._is_plain = False
             return
         tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
@@ -99,7 +103,7 @@ class FastDecoder:
             k_all, v_all = kv_cache.append(layer, *heads[1:])
             if n <= FEW_ROWS or len(q) < n:
                 keys, values = kv_cache.keys[layer, 0].numpy(), kv_cache.values[layer, 0].numpy()
-                return kernels.attend(q, keys, values, past + n - len(q), self._window)
+                return loops.module.attend(q, keys, values, past + n - len(q), self._window)
             out = F.scaled_dot_product_attention(
                 heads[0], k_all, v_all, mask, is_causal=mask is None and n > 1, enable_gqa=True
             )
@@ -118,10 +122,10 @@ class FastDecoder:
         w, small, first = snapshot.weights, snapshot.decoding(), 0
         x, cos, sin = w.embedding[token_id : token_id + 1].copy(), w.cos[here], w.sin[here]
         for stack in small.stacks:
-            kernels.layers_step(x, stack, first, cos, sin, self._eps, keys, values, position, self._window)
+            loops.module.layers_step(x, stack, first, cos, sin, self._eps, keys, values, position, self._window)
             first += len(stack.q)
         kv_cache.advance(1)
-        return torch.from_numpy(kernels.project(small.head, kernels.rms_norm(x, w.final_norm, self._eps))[0])
+        return torch.from_numpy(loops.module.project(small.head, loops.module.rms_norm(x, w.final_norm, self._eps))[0])
 
     def decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
         """One more token for each of several texts; from four texts on, they share each pass over the weights."""
@@ -137,7 +141,7 @@ class FastDecoder:
             for r, (keys, values, position) in enumerate(places):
                 keys[layer, :, position] = k[r].reshape(-1, self._d_head)
                 values[layer, :, position] = v[r].reshape(-1, self._d_head)
-                out[r] = kernels.attend(q[r : r + 1], keys[layer], values[layer], position, self._window)[0]
+                out[r] = loops.module.attend(q[r : r + 1], keys[layer], values[layer], position, self._window)[0]
             return out
 
         logits = torch.from_numpy(self._rows(token_ids, positions, attend))
@@ -164,14 +168,14 @@ class FastDecoder:
         cos, sin = seen.cos[positions], seen.sin[positions]
         for i, w in enumerate(layers):
             kept = slice(-1 if last_only and i == len(layers) - 1 else None, None)
-            h = kernels.rms_norm(x, w.attention_norm, eps)
-            k = kernels.heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
-            v = kernels.add_bias(project(w.v, h), w.v_bias)
-            q = kernels.heads(project(w.q, h[kept]), w.q_bias, w.q_norm, cos[kept], sin[kept], d_head, eps)
+            h = loops.module.rms_norm(x, w.attention_norm, eps)
+            k = loops.module.heads(project(w.k, h), w.k_bias, w.k_norm, cos, sin, d_head, eps)
+            v = loops.module.add_bias(project(w.v, h), w.v_bias)
+            q = loops.module.heads(project(w.q, h[kept]), w.q_bias, w.q_norm, cos[kept], sin[kept], d_head, eps)
             x = project_onto(x[kept], w.o, attend(i, q, k, v))
-            h = kernels.rms_norm(x, w.mlp_norm, eps)
+            h = loops.module.rms_norm(x, w.mlp_norm, eps)
             x = project_onto(x, w.down, gated(w.gate, w.up, h))
-        return kernels.project(head, kernels.rms_norm(x, seen.final_norm, eps))
+        return loops.module.project(head, loops.module.rms_norm(x, seen.final_norm, eps))
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -188,7 +192,7 @@ def _composed(project: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Produc
         x += project(w, h)
         return x
 
-    return Products(project, project_onto, lambda gate, up, h: kernels.swiglu(project(gate, h), project(up, h)))
+    return Products(project, project_onto, lambda gate, up, h: loops.module.swiglu(project(gate, h), project(up, h)))
 
 
 def _by_onednn(linear: Any) -> Products:
@@ -217,4 +221,4 @@ def _by_torch() -> Products:
 
 
 BY_TORCH = _by_torch()
-BY_LOOPS = _composed(lambda w, h: kernels.project(w, h))  # noqa: PLW0108 - there may be no kernels to look into yet
+BY_LOOPS = _composed(lambda w, h: loops.module.project(w, h))  # noqa: PLW0108 - there may be no kernels to look into yet

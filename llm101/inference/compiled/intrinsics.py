@@ -1,7 +1,6 @@
 """What the loops of kernels.py cannot say in Python: four operations in the compiler's own language (LLVM).
 
-Each is a function of numba's that writes instructions instead of computing. numba keeps compiled kernels on disk and
-looks only whether kernels.py has changed: after a change here, touch that file too.
+Each is a function of numba's that writes instructions instead of computing.
 
 Reading order: widened (one half), block_of_products (many of them).
 """

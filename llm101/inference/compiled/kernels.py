@@ -1,4 +1,4 @@
-"""One decode step spelled out in plain loops, which numba compiles to machine code on first use.
+"""One decode step spelled out in plain loops, which numba compiles to machine code.
 
 A tiny model's decode step in torch is mostly the cost of calling torch. Here all layers are one call. The numbers
 of the matrices may be 32-bit floats, or the 16 bits of halves (as uint16): those are widened in the processor,
@@ -13,13 +13,16 @@ several at a time when a prompt is read or a batch is decoded, one when a text i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
+from llm101.inference.compiled.cache import folder
 from llm101.inference.compiled.intrinsics import eight_by_one, from_bits, to_bits, two_by_four, widened
 
 # What the compiler may assume of sums: that their order does not matter. It may not assume that NaN never
@@ -30,10 +33,20 @@ f32 = np.float32
 
 def compiled(function: Callable, fastmath: set[str] | bool = REORDER) -> Callable:
     """The function as machine code, kept on disk for the next start where there is a place for it."""
+    with keep_in(folder()) as is_kept:
+        return njit(function, fastmath=fastmath, error_model="numpy", nogil=True, cache=is_kept)
+
+
+@contextmanager
+def keep_in(place: Path | None) -> Iterator[bool]:
+    """Have numba keep what is defined in the block in this folder, if there is one; the rest stays where it was."""
+    settings: Any = config
+    usual = settings.CACHE_DIR
     try:
-        return njit(function, fastmath=fastmath, error_model="numpy", nogil=True, cache=True)
-    except RuntimeError:  # neither the package nor the home folder can be written to
-        return njit(function, fastmath=fastmath, error_model="numpy", nogil=True)
+        settings.CACHE_DIR = usual if place is None else str(place)
+        yield place is not None
+    finally:
+        settings.CACHE_DIR = usual
 
 
 # A function that says nothing of fastmath would take it over from its caller.

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from llm101.inference.compiled.compiled_module import compiled_module
+from llm101.inference.compiled.loops import Loops
 from llm101.model import Layer, Transformer
 
-kernels = compiled_module("llm101.inference.compiled.kernels")
+loops = Loops("llm101.inference.compiled.kernels", "llm101.inference.compiled.rehearsal", "inference")
 
 MATRICES = ("q", "k", "v", "o", "gate", "up", "down")
 NOTHING = np.empty(0, np.float32)
@@ -70,11 +70,11 @@ class Snapshot:
         layers, head = self.weights.layers, self.weights.head
         self.halves = _in_halves(layers, head, self.halves)
         if not self.halves:
-            stacks = [kernels.LayerWeights(*(array[None] for array in layer)) for layer in layers]
+            stacks = [loops.module.LayerWeights(*(array[None] for array in layer)) for layer in layers]
             return Decoding(stacks, layers, head)
         small = {name: np.stack(arrays) for name, arrays in _by_name(layers).items() if name not in MATRICES}
-        stack = kernels.LayerWeights(**small, **{name: self.halves[name] for name in MATRICES})
-        each = [kernels.LayerWeights(*(array[i] for array in stack)) for i in range(len(layers))]
+        stack = loops.module.LayerWeights(**small, **{name: self.halves[name] for name in MATRICES})
+        each = [loops.module.LayerWeights(*(array[i] for array in stack)) for i in range(len(layers))]
         return Decoding([stack], each, self.halves["head"][0])
 
 
@@ -112,7 +112,7 @@ def _layer_weights(layer: nn.Module) -> Any:
     a, mlp = layer.self_attn, layer.mlp
     bias = [NOTHING if p.bias is None else _array(p.bias) for p in (a.q_proj, a.k_proj, a.v_proj)]
     norm = [_array(getattr(a, name).weight) if hasattr(a, name) else NOTHING for name in ("q_norm", "k_norm")]
-    return kernels.LayerWeights(
+    return loops.module.LayerWeights(
         _array(layer.input_layernorm.weight),
         *(_array(p.weight) for p in (a.q_proj, a.k_proj, a.v_proj, a.o_proj)),
         *bias,
@@ -129,7 +129,7 @@ def _array(parameter: Tensor) -> np.ndarray:
 
 def _by_name(layers: Sequence[Any]) -> dict[str, list[np.ndarray]]:
     """All layers' arrays of each name of kernels.LayerWeights."""
-    return {name: [getattr(layer, name) for layer in layers] for name in kernels.LayerWeights._fields}
+    return {name: [getattr(layer, name) for layer in layers] for name in loops.module.LayerWeights._fields}
 
 
 def _in_halves(layers: Sequence[Any], head: np.ndarray, earlier: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -153,10 +153,10 @@ def _stack_of_halves(matrices: Sequence[np.ndarray], earlier: np.ndarray | None)
     stack = earlier if earlier is not None and earlier.shape == shape else None
     fresh = None
     for i, matrix in enumerate(matrices):
-        if stack is not None and not kernels.n_unequal(stack[i], matrix):
+        if stack is not None and not loops.module.n_unequal(stack[i], matrix):
             continue
         half = torch.from_numpy(matrix).half().numpy().view(np.uint16)
-        if kernels.n_unequal(half, matrix):
+        if loops.module.n_unequal(half, matrix):
             return None
         if fresh is None:
             fresh = torch.empty(shape, dtype=torch.half).numpy().view(np.uint16)  # starts on a cache line
