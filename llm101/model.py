@@ -259,7 +259,7 @@ class Decoder(nn.Module):
             mask = causal_mask(seq, past, self.config.sliding_window, token_ids.device)
         residual = self.embedding(self.embed_tokens(token_ids))
         for layer in self.layers:
-            residual = layer(residual, cos, sin, mask, kv_cache)
+            residual = layer(residual, cos, sin, mask, kv_cache=kv_cache)
         return self.normed(self.norm(residual))
 
 
@@ -277,7 +277,7 @@ class Layer(nn.Module):
         self.resid_post = CapturePoint()
 
     def forward(
-        self, residual: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, kv_cache: KeyValueStore | None
+        self, residual: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, *, kv_cache: KeyValueStore | None
     ) -> Tensor:
         residual = self.resid_pre(residual)
         residual = self.resid_mid(residual + self.self_attn(self.input_layernorm(residual), cos, sin, mask, kv_cache))

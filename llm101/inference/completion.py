@@ -6,7 +6,8 @@ It knows nothing of models: ids and bytes come in, text goes out.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,24 @@ from llm101.outside.strict_json import shown
 
 StopReason = Literal["end", "length", "stop", "context", "cancelled"]
 """Why a completion ended: the model's own end token, max_tokens, a stop string, a full context, or the reader."""
+
+Cancel = threading.Event | Callable[[], bool] | None
+"""How a reader can end a completion early: an Event that gets set, or a function that comes to say True."""
+
+
+def is_cancelled(cancel: Cancel) -> bool:
+    """Whether the reader wants no more.
+
+    Raises:
+        ValueError: it is something else than a Cancel.
+    """
+    if cancel is None:
+        return False
+    if isinstance(cancel, threading.Event):
+        return cancel.is_set()
+    if not callable(cancel):
+        raise ValueError(f"cancel must be an Event or a function that comes to say True, got {shown(cancel)}")
+    return cancel()
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,26 @@ One rule for each edge: a prompt is put after `start_ids`; an empty prompt is re
 leave room for one token is refused; a completion that fills the context stops with reason "context".
 
 Reading order: prefill and decode_step (the two halves of inference), stream, complete, complete_batch; then
-writer.py (from logits to one more token) and fast_decoder.py (the same numbers sooner).
+writer.py (from logits to one more token), batch.py (several texts) and fast_decoder.py (the same numbers sooner).
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from llm101.inference.batch import Read, Text, write_together
 from llm101.inference.compiled.fast_decoder import FastDecoder
-from llm101.inference.completion import Completion, CompletionToken, Rules
+from llm101.inference.completion import Cancel, Completion, CompletionToken, Rules, is_cancelled
 from llm101.inference.kv_cache import KVCache
 from llm101.inference.sampling import SamplingSettings
+from llm101.inference.side_by_side import SideBySide
 from llm101.inference.writer import Writer
 from llm101.model import Transformer
 from llm101.outside.given import id_row, whole
@@ -30,9 +32,6 @@ from llm101.outside.strict_json import shown
 
 if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer
-
-Cancel = threading.Event | Callable[[], bool] | None
-"""How a reader can end a completion early: an Event that gets set, or a function that comes to say True."""
 
 
 class InferenceEngine:
@@ -154,12 +153,6 @@ class InferenceEngine:
             return self._fast.decode_step(token_id, kv_cache)
         return self._plain_forward((token_id,), kv_cache)
 
-    def _decode_steps(self, token_ids: Sequence[int], kv_caches: Sequence[KVCache]) -> list[Tensor]:
-        """One more token for each of several texts. The plain path takes one text after the other."""
-        if self._fast is not None and self._fast.is_ready and len(token_ids) > 1:
-            return self._fast.decode_steps(token_ids, kv_caches)
-        return [self.decode_step(i, kv_cache) for i, kv_cache in zip(token_ids, kv_caches)]
-
     @torch.no_grad()
     def _plain_forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         ids = torch.tensor([list(token_ids)], device=kv_cache.keys.device)
@@ -257,7 +250,7 @@ class InferenceEngine:
         return Completion.of(made, ids, read - start, time.perf_counter() - read)
 
     def _decode(self, logits: Tensor, kv_cache: KVCache, writer: Writer, cancel: Cancel) -> Iterator[CompletionToken]:
-        while not _is_cancelled(cancel):
+        while not is_cancelled(cancel):
             token = writer.next_token(logits, self.model.config.context_length - kv_cache.length)
             yield token
             if token.stop_reason is not None:
@@ -273,60 +266,70 @@ class InferenceEngine:
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
         stop: str | Sequence[str] = (),
         cancel: Cancel = None,
     ) -> list[Completion]:
         """Several completions side by side; each is what `complete` gives for its prompt alone, with the same seed.
 
-        Every text has a KV cache of its own, so their lengths may differ and one that ends leaves the others alone.
-        `decode_seconds` of each is the time until it ended, the others' share included.
+        Their lengths may differ, and one that ends leaves the others alone. A hook in the model sees prompts of the
+        same length together, whole, and then one token of each text that is not over, [n_texts, 1, ...].
+
+        The compiled path adds up each text's numbers as it does for one text alone. The plain path leaves that to
+        torch, which may take another order for another number of texts: logits differ in their last bits then, and
+        a text only where a draw falls between the two.
+
+        Args:
+            prompts, max_tokens, temperature, top_k, top_p, min_p, stop, cancel: as for complete.
+            seed: one for all texts, or a list with one for each. Two texts of one prompt and one seed are the same.
+
+        Returns:
+            A completion for each prompt. Its `prefill_seconds` is the time that it took to read all prompts of that
+            length, its `decode_seconds` the time until it ended, the others' share included.
 
         Raises:
             ValueError: a setting out of range, or a prompt that prompt_ids refuses.
         """
-        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
-        texts = [
-            Text(self.prompt_ids(prompt), self.new_cache(), Writer(self.tokenizer, self.end_ids, rules))
-            for prompt in _several(prompts)
-        ]
-        try:
-            for text in texts:
-                start = time.perf_counter()
-                text.logits = self.prefill(text.prompt_ids, text.kv_cache)
-                text.prefill_seconds = time.perf_counter() - start
-            self._decode_together(texts, cancel)
-        except KeyboardInterrupt:
-            pass
-        return [Completion.of(t.made, t.prompt_ids, t.prefill_seconds, t.decode_seconds) for t in texts]
+        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p), max_tokens, stop)
+        ids = [self.prompt_ids(prompt) for prompt in _several(prompts)]
+        each = [replace(rules, sampling=replace(rules.sampling, seed=one)) for one in _seeds(seed, len(ids))]
+        texts = [Text(one, Writer(self.tokenizer, self.end_ids, its)) for one, its in zip(ids, each)]
+        with suppress(KeyboardInterrupt):
+            write_together(texts, self._reading(len(texts)), self.model.config.context_length, cancel)
+        return [text.completion() for text in texts]
 
-    def _decode_together(self, texts: Sequence[Text], cancel: Cancel) -> None:
-        start = time.perf_counter()
-        open_texts = list(texts)
-        while open_texts and not _is_cancelled(cancel):
-            for text in open_texts:
-                room = self.model.config.context_length - text.kv_cache.length
-                text.made.append(text.writer.next_token(text.logits, room))
-                text.decode_seconds = time.perf_counter() - start
-            open_texts = [text for text in open_texts if text.made[-1].stop_reason is None]
-            if open_texts:
-                last_ids = [text.made[-1].id for text in open_texts]
-                new_logits = self._decode_steps(last_ids, [text.kv_cache for text in open_texts])
-                for text, logits in zip(open_texts, new_logits):
-                    text.logits = logits
+    def _reading(self, n_texts: int) -> Read:
+        """How several texts are read: by the compiled loops if they are ready now, else side by side by the model."""
+        if self._fast is not None:
+            self._fast.refresh()
+            if self._fast.is_ready:
+                return self._compiled_reading(self._fast, n_texts)
+        return self._plain_reading(n_texts)
 
+    def _compiled_reading(self, fast: FastDecoder, n_texts: int) -> Read:
+        kv_caches = [self.new_cache() for _ in range(n_texts)]
 
-@dataclass
-class Text:
-    """A text of a batch, on its way."""
+        def read(texts: Sequence[int], token_ids: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+            own = [kv_caches[text] for text in texts]
+            if fast.is_ready and own[0].length:
+                return fast.decode_steps([token_id for (token_id,) in token_ids], own)
+            return [self.prefill(ids, kv_cache) for ids, kv_cache in zip(token_ids, own)]
 
-    prompt_ids: list[int]
-    kv_cache: KVCache
-    writer: Writer
-    made: list[CompletionToken] = field(default_factory=list)
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    prefill_seconds: float = 0.0
-    decode_seconds: float = 0.0
+        return read
+
+    def _plain_reading(self, n_texts: int) -> Read:
+        p = self.model.lm_head.weight
+        cache = SideBySide(self.model.config, n_texts, dtype=p.dtype, device=p.device)
+
+        @torch.no_grad()
+        def read(texts: Sequence[int], token_ids: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+            cache.go_on_with(texts)
+            ids, n = torch.tensor(token_ids, device=p.device), len(token_ids[0])
+            _, positions = cache.places(n)
+            logits = self.model(ids, cache, positions=positions, attention_mask=cache.mask(n), last_only=True)
+            return logits[:, -1].unbind()
+
+        return read
 
 
 def _several(prompts: Iterable[str | Sequence[int]]) -> Iterable[str | Sequence[int]]:
@@ -335,11 +338,10 @@ def _several(prompts: Iterable[str | Sequence[int]]) -> Iterable[str | Sequence[
     return prompts
 
 
-def _is_cancelled(cancel: Cancel) -> bool:
-    if cancel is None:
-        return False
-    if isinstance(cancel, threading.Event):
-        return cancel.is_set()
-    if not callable(cancel):
-        raise ValueError(f"cancel must be an Event or a function that comes to say True, got {shown(cancel)}")
-    return cancel()
+def _seeds(seed: object, n_texts: int) -> Sequence[Any]:
+    """What was given as the seed of each text; whether it is one, SamplingSettings says."""
+    if not isinstance(seed, Sequence) or isinstance(seed, (str, bytes)):
+        return [seed] * n_texts
+    if len(seed) != n_texts:
+        raise ValueError(f"seed must be one for all, or a list of one for each of {n_texts} texts, got {len(seed)}")
+    return seed

@@ -66,6 +66,12 @@ class KVCache:
         """Bytes of the positions held: 2 · n_layers · batch · n_kv_heads · d_head · length · bytes per number."""
         return 2 * self.keys[:, :, :, : self._length].numel() * self.keys.element_size()
 
+    def places(self, n: int) -> tuple[Tensor, Tensor]:
+        """Where the next n tokens of each text come to stand: its row [batch, 1], their positions [batch, n]."""
+        batch, device = self.keys.shape[1], self.keys.device
+        positions = torch.arange(self._length, self._length + n, device=device)
+        return torch.arange(batch, device=device)[:, None], positions.expand(batch, n)
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Keep one layer's new keys and values.
 

@@ -138,6 +138,7 @@ def twin(model: Transformer) -> Transformer:
     for module in second.modules():  # those of the first, if it is watched or steered at the moment
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
+        module._forward_pre_hooks_with_kwargs.clear()
     return second
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from llm101.inference import InferenceEngine, SamplingSettings, next_token_probabilities
+from llm101.inference.batch import equally_long
 from llm101.model import ModelConfig, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -252,6 +253,50 @@ def test_each_text_of_a_batch_is_what_it_is_alone(fast, settings):
     assert len({c.stop_reason for c in alone}) > 1 or settings["temperature"] == 0  # they end at different times
     for a, b in zip(together, alone):
         assert (a.text, a.token_ids, a.prompt_ids, a.stop_reason) == (b.text, b.token_ids, b.prompt_ids, b.stop_reason)
+
+
+@pytest.mark.parametrize("shape", [{}, {"sliding_window": 5}])
+def test_a_batch_with_a_hook_reads_its_texts_side_by_side_and_each_is_what_it_is_alone(shape):
+    engine = InferenceEngine(tiny_model(**shape), BYTES)
+    settings = {"max_tokens": 60, "temperature": 0.8, "seed": range(len(PROMPTS))}
+    seen = []
+
+    def push(_module: torch.nn.Module, _inputs: tuple, residual: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(residual.shape[:2]))
+        return residual * 1.1
+
+    handle = engine.model.model.layers[0].resid_post.register_forward_hook(push)
+    together = engine.complete_batch(PROMPTS, **settings)
+    assert not engine.is_fast
+    lengths = {len(engine.prompt_ids(prompt)) for prompt in PROMPTS}
+    prompts, steps = seen[: len(lengths)], seen[len(lengths) :]
+    assert [seq for _, seq in prompts] == sorted(lengths)  # each prompt is read whole, with those of its length
+    assert [n for n, _ in steps] == [
+        sum(len(c.token_ids) > made for c in together) for made in range(1, max(len(c.token_ids) for c in together))
+    ]
+    for prompt, seed, one in zip(PROMPTS, settings["seed"], together):
+        alone = engine.complete(prompt, **{**settings, "seed": seed})
+        assert (one.token_ids, one.stop_reason) == (alone.token_ids, alone.stop_reason)
+    assert len({one.stop_reason for one in together}) > 1  # they end at different times
+    handle.remove()
+    assert [one.token_ids for one in engine.complete_batch(PROMPTS, **settings)] != [c.token_ids for c in together]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_batch_may_have_a_seed_for_each_text(fast):
+    engine = InferenceEngine(tiny_model(), BYTES, fast=fast)
+    texts = [c.token_ids for c in engine.complete_batch(["once"] * 3, max_tokens=20, seed=[1, 2, 1])]
+    assert texts == [engine.complete("once", max_tokens=20, seed=seed).token_ids for seed in (1, 2, 1)]
+    assert texts[0] != texts[1]
+    with pytest.raises(ValueError, match="one for each of 2 texts, got 3"):
+        engine.complete_batch(["a", "b"], seed=[1, 2, 3])
+    with pytest.raises(ValueError, match="seed must be a whole number .* got -1"):
+        engine.complete_batch(["a", "b"], seed=[1, -1])
+
+
+def test_many_long_prompts_are_read_a_few_at_a_time():
+    groups = list(equally_long([[1] * 3000, [1] * 3000, [1] * 2000, [1] * 2000, [1] * 2000, [1] * 9000]))
+    assert groups == [[2, 3], [4], [0], [1], [5]]
 
 
 def test_an_empty_batch_is_an_empty_list(engine):

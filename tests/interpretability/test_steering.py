@@ -86,6 +86,13 @@ def test_the_same_seed_writes_the_same_stories(lm: LanguageModel) -> None:
     assert first == again != other
 
 
+def test_each_story_has_a_seed_of_its_own_and_can_be_written_once_more(lm: LanguageModel) -> None:
+    stories = write_stories(lm, ["The cat"] * 3, max_tokens=9, temperature=1.0, seed=5)
+    assert len({tuple(story.token_ids) for story in stories}) == 3
+    for seed, story in enumerate(stories, 5):
+        assert lm.complete("The cat", max_tokens=9, temperature=1.0, top_p=0.95, seed=seed).text == story.text
+
+
 def test_a_steering_is_kept_in_a_file(lm: LanguageModel, sae: SparseAutoencoder, tmp_path: Path) -> None:
     steering = Steering.of(sae, 7, 40.0)
     steering.save(tmp_path / "steering.safetensors")
@@ -236,6 +243,33 @@ def test_a_latent_is_held_only_where_it_is_called_and_until_that_was_enough(sae:
     text = torch.zeros(5, 16)
     text[:, 0] = called
     assert steering.hook(text)[:, 0].tolist() == [-9.0, 48.0, 50.0, 30.0, 3.0]
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_text_that_comes_in_pieces_is_steered_as_a_whole_at_any_layer(
+    lm: LanguageModel, sae: SparseAutoencoder, layer: int
+) -> None:
+    """After the last layer's attention the new tokens count as held already."""
+    ids = lm.engine.prompt_ids("The cat sat on the mat")
+    steering = dataclasses.replace(Steering.of(sae, 7, 40.0), layer=layer)
+    calls = steering.call(capture(lm.model, ids, steering.point)[steering.point])[0]
+    assert calls.argmax() < len(ids) - 2
+    enough = float(calls.topk(2).values.mean())  # one call exceeds it
+    steering = dataclasses.replace(steering, reach=float(calls.min()) - 1, enough=enough)
+    with hooks(lm.model, {steering.point: steering.hook}):
+        whole = capture(lm.model, ids, "logits")["logits"][0]
+    kv_cache = lm.engine.new_cache()
+    with steering.on(lm.model), torch.no_grad():
+        pieces = [lm.model(torch.tensor([ids[at : at + 2]]), kv_cache)[0] for at in range(0, len(ids), 2)]
+    torch.testing.assert_close(torch.cat(pieces), whole)
+
+
+def test_a_layer_run_without_its_kv_cache_by_name_is_refused(lm: LanguageModel, sae: SparseAutoencoder) -> None:
+    decoder, residual = lm.model.model, torch.zeros(1, 2, 16)
+    with Steering.of(sae, 7, 40.0).on(lm.model):
+        with pytest.raises(CaptureError, match="knows a text by its KV cache: call the layer with kv_cache="):
+            decoder.layers[1](residual, decoder.cos[:2], decoder.sin[:2], None)
+        assert decoder.layers[1](residual, decoder.cos[:2], decoder.sin[:2], None, kv_cache=None).shape == (1, 2, 16)
 
 
 def test_texts_written_by_turns_remember_what_they_have_called(lm: LanguageModel, sae: SparseAutoencoder) -> None:

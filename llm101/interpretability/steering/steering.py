@@ -32,9 +32,11 @@ from torch import Tensor
 from torch.nn import Module
 from torch.utils.hooks import RemovableHandle
 
+from llm101.inference.kv_cache import KVCache
+from llm101.inference.side_by_side import SideBySide
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.capture import CaptureError, Hook, check_layer, hang, hooks
-from llm101.model import KeyValueStore, Transformer
+from llm101.model import Transformer
 from llm101.outside.strict_json import shown, strict_json
 from llm101.parameters import ParameterFile, ParameterFileError, write_parameters
 
@@ -257,14 +259,14 @@ class Steering:
 class Listener:
     """Steers texts that come piece by piece: remembers for each how strongly it has called the latent so far.
 
-    A text is known by its KV cache. What the cache forgets is forgotten here too, so a text may be cut back and
-    continued otherwise, and several may be written by turns, or in several threads.
+    Texts are known by their KV cache, and a call by its place there. A text may be cut back and continued otherwise,
+    and several may be written side by side, by turns, or in several threads.
     """
 
     def __init__(self, steering: Steering) -> None:
         self.steering = steering
-        self._calls: WeakKeyDictionary[KeyValueStore, Tensor] = WeakKeyDictionary()
-        self._here = threading.local()  # .kv_cache: of the text that this thread is running through the model
+        self._calls: WeakKeyDictionary[KVCache | SideBySide, Tensor] = WeakKeyDictionary()
+        self._here = threading.local()  # .kv_cache and .places: of the tokens that this thread is running through
 
     def __reduce__(self) -> tuple[type[Listener], tuple[Steering]]:
         return Listener, (self.steering,)  # a copy listens to a model of its own, whose texts are yet to come
@@ -282,18 +284,29 @@ class Listener:
     def keep_on(self, model: Transformer) -> list[RemovableHandle]:
         """Steer the model until each handle's `remove` is called."""
         layer = model.model.layers[self.steering.layer]
-        return [layer.register_forward_pre_hook(self._notice), *hang(model, {self.steering.point: self.hook})]
+        notice = layer.register_forward_pre_hook(self._notice, with_kwargs=True)
+        return [notice, *hang(model, {self.steering.point: self.hook})]
 
-    def _notice(self, _layer: Module, inputs: tuple[Any, ...]) -> None:
-        self._here.kv_cache = inputs[-1]
+    def _notice(self, _layer: Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Before the layer runs, and its tokens count as held: where they come to stand."""
+        if "kv_cache" not in named:
+            raise CaptureError("steering knows a text by its KV cache: call the layer with kv_cache=..., or None")
+        kv_cache = self._here.kv_cache = named["kv_cache"]
+        self._here.places = None if kv_cache is None else kv_cache.places(inputs[0].shape[1])
 
     def hook(self, residual: Tensor) -> Tensor:
         """The next tokens of the texts in the cache, [batch, seq, d_model] -> the same, steered."""
-        calls = call = self.steering.call(residual)
+        call = self.steering.call(residual)
         kv_cache = self._here.kv_cache
-        if kv_cache is not None:
-            past = kv_cache.length
-            unheard = calls.new_full((len(calls), past), -torch.inf)
-            earlier = self._calls.get(kv_cache, unheard)[:, :past]
-            calls = self._calls[kv_cache] = torch.cat((earlier, calls), dim=1)
-        return self.steering.held(residual, call, calls.cummax(dim=1).values[:, -call.shape[1] :])
+        loudest = call.cummax(dim=1).values if kv_cache is None else self._loudest(call, kv_cache, *self._here.places)
+        return self.steering.held(residual, call, loudest)
+
+    def _loudest(self, call: Tensor, kv_cache: KVCache | SideBySide, row: Tensor, position: Tensor) -> Tensor:
+        """The strongest call of each text up to each of its next tokens, which are added to what is remembered."""
+        held = self._calls.get(kv_cache, call.new_empty(0, 0))
+        n_rows, n_positions = (max(n, int(at.max()) + 1) for n, at in zip(held.shape, (row, position)))
+        calls = call.new_full((n_rows, n_positions), -torch.inf)
+        calls[: held.shape[0], : held.shape[1]] = held
+        calls[row, position] = call
+        self._calls[kv_cache] = calls
+        return calls[row[:, 0]].cummax(dim=1).values.gather(1, position)

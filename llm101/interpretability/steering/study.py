@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm101.inference import KVCache, SamplingSettings, next_token_probabilities
+from llm101.inference import Completion
 from llm101.interpretability.residuals import padded_batches, residual_rows
 from llm101.interpretability.steering.steering import EVERYWHERE, NEVER, Steering
 from llm101.model import Transformer
@@ -40,7 +40,6 @@ class Story:
     """The same as text, without the beginning."""
 
 
-@torch.no_grad()
 def write_stories(
     lm: LanguageModel,
     prompts: Sequence[str],
@@ -52,44 +51,22 @@ def write_stories(
 ) -> list[Story]:
     """Continue many beginnings side by side, through whatever hooks hang in the model.
 
-    The engine's own batches take its compiled path, which a hook rules out; here torch takes all texts in one go, the
-    shorter prompts filled up on the left. The same seed draws the same random numbers whatever the hooks do.
+    The first is written with the seed, each after it with the next one: a hook changes none of the draws, and
+    `lm.complete(prompts[i], seed=seed + i, ...)` writes the story i once more.
     """
-    settings = SamplingSettings(temperature=temperature, top_p=top_p)
-    ids = [lm.engine.prompt_ids(prompt) for prompt in prompts]
-    width, n = max(map(len, ids)), len(ids)
-    token_ids, is_token = torch.zeros(n, width, dtype=torch.long), torch.ones(n, width + max_tokens, dtype=torch.bool)
-    for row, one in enumerate(ids):
-        token_ids[row, width - len(one) :] = torch.tensor(one)
-        is_token[row, : width - len(one)] = False
-    positions = (is_token.cumsum(dim=1) - 1).clamp(min=0)
-    kv_cache, generator = KVCache(lm.model.config, n), torch.Generator().manual_seed(seed)
-    new, made = token_ids, torch.empty(n, 0, dtype=torch.long)
-    for _ in range(max_tokens):
-        past, end = kv_cache.length, kv_cache.length + new.shape[1]
-        here = positions[:, past:end]
-        mask = _may_look(here, positions[:, :end], is_token[:, :end], lm.model.config.sliding_window)
-        logits = lm.model(new, kv_cache, positions=here, attention_mask=mask, last_only=True)[:, -1]
-        running = next_token_probabilities(logits[:, : lm.tokenizer.vocab_size], settings).cumsum(dim=-1)
-        draws = torch.rand(n, 1, generator=generator) * running[:, -1:]
-        new = torch.searchsorted(running, draws, right=True).clamp(max=running.shape[1] - 1)
-        made = torch.cat((made, new), dim=1)
-        if all(not lm.engine.end_ids.isdisjoint(row) for row in made.tolist()):
-            break
-    return [_story(lm, prompt_ids, row) for prompt_ids, row in zip(ids, made.tolist())]
+    completions = lm.engine.complete_batch(
+        prompts,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=range(seed, seed + len(prompts)),
+    )
+    return [_story(lm, completion) for completion in completions]
 
 
-def _may_look(query: Tensor, key: Tensor, is_token: Tensor, window: int | None) -> Tensor:
-    """[n, 1, n_queries, n_keys]: True where a token may look, given positions in each text."""
-    query, key = query[:, None, :, None], key[:, None, None, :]
-    near = key <= query if window is None else (key <= query) & (key > query - window)
-    return near & is_token[:, None, None, :]
-
-
-def _story(lm: LanguageModel, prompt_ids: list[int], made: list[int]) -> Story:
-    ends = [at for at, token_id in enumerate(made) if token_id in lm.engine.end_ids]
-    token_ids = made[: ends[0]] if ends else made
-    return Story(prompt_ids, token_ids, lm.tokenizer.decode(token_ids))
+def _story(lm: LanguageModel, completion: Completion) -> Story:
+    written = [token_id for token_id in completion.token_ids if token_id not in lm.engine.end_ids]
+    return Story(completion.prompt_ids, written, completion.text)
 
 
 @dataclass(frozen=True)
@@ -200,7 +177,7 @@ def compare(
 
     Each direction is held as the steering is (same places, same strength), and also at its own best strength, there
     and everywhere: the one with the most mentions among those that cost no more than the limit, on n_tuning
-    beginnings with the next seed.
+    beginnings with seeds of their own.
 
     Args:
         steering: what is tried.
@@ -210,7 +187,7 @@ def compare(
         n_tuning: 0 leaves the best strengths out.
     """
     trial = _Trial(lm, prompts, concept, max_tokens, seed)
-    tuning = _Trial(lm, prompts[:n_tuning], concept, max_tokens, seed + 1) if n_tuning else None
+    tuning = _Trial(lm, prompts[:n_tuning], concept, max_tokens, seed + len(prompts)) if n_tuning else None
     yield trial.way("plain")
     yield trial.way("asking for it", asking=asking)
     random = random_direction(len(steering.direction))
