@@ -265,7 +265,8 @@ def test_a_batch_with_a_hook_reads_its_texts_side_by_side_and_each_is_what_it_is
         seen.append(tuple(residual.shape[:2]))
         return residual * 1.1
 
-    handle = engine.model.model.layers[0].resid_post.register_forward_hook(push)
+    point = dict(engine.model.capture_points())["layers.0.resid_post"]
+    handle = point.register_forward_hook(push)
     together = engine.complete_batch(PROMPTS, **settings)
     assert not engine.is_fast
     lengths = {len(engine.prompt_ids(prompt)) for prompt in PROMPTS}

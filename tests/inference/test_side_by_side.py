@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,14 @@ from llm101.inference import KVCache
 from llm101.inference.side_by_side import SideBySide
 from llm101.model import ModelConfig, Transformer
 
-SHAPE = {"vocab_size": 300, "d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "context_length": 200}
+SHAPE: dict[str, Any] = {
+    "vocab_size": 300,
+    "d_model": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "n_kv_heads": 2,
+    "context_length": 200,
+}
 IDS = torch.randint(0, 300, (3, 150), generator=torch.Generator().manual_seed(0))
 
 
