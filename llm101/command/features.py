@@ -147,7 +147,7 @@ def look(options: argparse.Namespace) -> dict[str, Any]:
     if features is None:
         raise ValueError("--latent and --search need the record that comes with the Storyteller's own autoencoder")
     if options.search is not None:
-        found = features.search(options.search)[: options.top]
+        found = features.search(options.search)[: options.top] if options.search.strip() else []
         if not found:
             raise ValueError(f"no latent has to do with {options.search!r}: try the beginning of another word")
     elif sae.check_latent(options.latent) not in features.by_id:

@@ -12,6 +12,7 @@ from llm101.interpretability.autoencoder import features as module
 from llm101.interpretability.autoencoder.features import (
     Features,
     FeaturesError,
+    LatentRecord,
     nearest_relatives,
     output_effects,
     record_features,
@@ -93,7 +94,33 @@ def test_a_word_is_found_by_its_beginning(features: Features) -> None:
     latent = next(latent for latent in features.latents if latent.words)
     word = latent.words[0]
     assert latent in features.search(word.upper()[:3])
-    assert features.search("  ") == features.search("zebra") == []
+    assert features.search("zebra") == features.search("?!") == []
+    assert features.search("  ") == features.latents
+
+
+def made_up(*latents: tuple[int, float, list[str], list[str]]) -> Features:
+    """Features of latents of which only number, strength, words and promoted tokens are known."""
+    tokens = [token for *_, promoted in latents for token in promoted]
+    records = [
+        LatentRecord(number, 0.1, strongest, [1], [[tokens.index(one), 1.0] for one in promoted], [], [], words, [])
+        for number, strongest, words, promoted in latents
+    ]
+    return Features("", 0, 99, 1, 3, tokens, records)
+
+
+def test_the_best_fit_comes_first_and_of_equal_fits_the_strongest() -> None:
+    features = made_up(
+        (1, 90.0, ["golden", "rain"], []),
+        (2, 10.0, ["rain", "cloud"], []),
+        (3, 99.0, ["rainbow"], []),
+        (4, 99.0, ["wet"], [" sea", " Rain"]),
+        (5, 20.0, ["rain"], []),
+        (6, 99.0, ["sun"], []),
+    )
+    ids = {
+        query: [one.id for one in features.search(query)] for query in ("rain", "RAIN ", "rain gold", "rain sun", "#6")
+    }
+    assert ids == {"rain": [5, 2, 1, 3, 4], "RAIN ": [5, 2, 1, 3, 4], "rain gold": [1], "rain sun": [], "#6": [6]}
 
 
 def test_features_are_kept_in_a_file(features: Features, tmp_path: Path) -> None:

@@ -8,19 +8,19 @@ import { loadModule } from "./load_widget.mjs";
 const { back, forward, foundWords, level, peak, search, unpack, visit } =
   await loadModule("feature_browser/widget.js");
 
-const latent = (id, words, promoted = []) => ({ id, words, promoted });
+const latent = (id, words, promoted = [], strongest = 10) => ({ id, words, promoted, strongest });
 const RECORDING = {
   tokens: [" Rain", " sea"],
   latents: [
     latent(1, ["golden", "rain"]), latent(2, ["rain", "cloud"]), latent(3, ["rainbow"]), latent(4, ["wet"], [[1, 2], [0, 1]]),
-    latent(12, ["sun"]),
+    latent(12, ["sun"]), latent(13, ["rain"], [], 20),
   ],
 }; // prettier-ignore
 const ids = (query) => search(RECORDING, query).map(({ id }) => id);
 
 test("a word's most typical latent comes first, then beginnings of words, then what is promoted", () => {
-  assert.deepEqual(ids("rain"), [2, 1, 3, 4]);
-  assert.deepEqual(ids("RAIN "), [2, 1, 3, 4]);
+  assert.deepEqual(ids("rain"), [13, 2, 1, 3, 4]); // of two that fit as well, the stronger one
+  assert.deepEqual(ids("RAIN "), [13, 2, 1, 3, 4]);
 });
 
 test("of several words all must fit", () => {
@@ -31,7 +31,7 @@ test("of several words all must fit", () => {
 test("a number finds its latent, and nothing finds all", () => {
   assert.deepEqual(ids("12"), [12]);
   assert.deepEqual(ids("#12"), [12]);
-  assert.deepEqual(ids(" "), [1, 2, 3, 4, 12]);
+  assert.deepEqual(ids(" "), [1, 2, 3, 4, 12, 13]);
   assert.deepEqual(ids("<!>"), []);
 });
 

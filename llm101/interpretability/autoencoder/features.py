@@ -93,15 +93,31 @@ class Features:
         """Latents by their number; those that were never active are not there."""
         return {latent.id: latent for latent in self.latents}
 
-    def search(self, word: str) -> list[LatentRecord]:
-        """Latents whose words begin with a word, those for which it is most typical first."""
-        word = word.strip().lower()
-        places = [
-            (next((i for i, w in enumerate(latent.words) if w.startswith(word)), None), latent)
-            for latent in self.latents
-        ]
-        found = [(place, latent) for place, latent in places if place is not None and word]
-        return [latent for _, latent in sorted(found, key=lambda one: (one[0], -one[1].strongest))]
+    def search(self, query: str) -> list[LatentRecord]:
+        """The latents that have to do with a word, the best first; the feature browser finds the same.
+
+        A word fits a latent, in this order: as its number; as one of its `words`, the first of them best; as the
+        beginning of one; as a token that it promotes. Of several words all must fit. Among equals the latent that
+        gets stronger comes first. An empty query finds all, in the order of their numbers.
+        """
+        terms = re.findall(r"[^\W_]+", query.lower())
+        if not terms:
+            return [] if query.strip() else list(self.latents)
+        fits = [[self._fit(latent, term) for term in terms] for latent in self.latents]
+        found = [(sum(fit), latent) for fit, latent in zip(fits, self.latents) if all(fit)]
+        return [latent for _, latent in sorted(found, key=lambda one: (-one[0], -one[1].strongest, one[1].id))]
+
+    def _fit(self, latent: LatentRecord, term: str) -> int:
+        """How well one word of a query fits a latent; 0 if not at all."""
+        if term == str(latent.id):
+            return 1000
+        promoted = [self.tokens[token].strip().lower() for token, _ in latent.promoted]
+        places = (
+            (300, (i for i, word in enumerate(latent.words) if word == term)),
+            (200, (i for i, word in enumerate(latent.words) if word.startswith(term))),
+            (100, (i for i, word in enumerate(promoted) if word == term)),
+        )
+        return next((most - min(i, 99) for most, found in places for i in found), 0)
 
     def text(self, passage: Sequence[Sequence[int]]) -> str:
         """The text of a passage."""

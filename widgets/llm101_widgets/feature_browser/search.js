@@ -8,18 +8,18 @@ export async function unpack(bytes) {
   return JSON.parse(await new Response(stream).text());
 }
 
-/** The latents that a query finds, the best first; for an empty query all, in the order of their numbers. */
+/** The latents that a query finds, the best first: Features.search in llm101 has the same rule, and states it. */
 export function search({ tokens, latents }, query) {
   const terms = query.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   if (!terms.length) return query.trim() ? [] : latents;
   const found = latents.map((latent) => [latent, terms.map((term) => score(tokens, latent, term))]);
   const total = (scores) => scores.reduce((sum, one) => sum + one, 0);
   return found.filter(([, scores]) => scores.every((one) => one > 0))
-    .sort(([a, x], [b, y]) => total(y) - total(x) || a.id - b.id)
+    .sort(([a, x], [b, y]) => total(y) - total(x) || b.strongest - a.strongest || a.id - b.id)
     .map(([latent]) => latent); // prettier-ignore
 }
 
-/** How well one word fits: its number, a word of its passages (most typical first), or a token that it promotes. */
+/** How well one word of a query fits a latent; 0 if not at all. */
 export function score(tokens, { id, words, promoted }, term) {
   if (term === String(id)) return 1000;
   const whole = words.indexOf(term);
