@@ -72,17 +72,16 @@ def third_party_imports(*folders: str) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"llm101", "llm101_widgets", "tests", "tomllib"}
+    return found - set(sys.stdlib_module_names) - {"llm101", "llm101_site", "llm101_widgets", "tests", "tomllib"}
 
 
 def test_the_wheel_has_every_file_of_the_library_models_included(names: set[str]) -> None:
     assert set(tracked("llm101")) <= names
 
 
-def test_the_wheel_has_each_widgets_three_files_at_the_top_level(names: set[str]) -> None:
-    of_widgets = tracked("widgets/llm101_widgets")
-    assert any(name.endswith(".js") for name in of_widgets)
-    assert any(name.endswith(".css") for name in of_widgets)
+def test_the_wheel_has_each_widgets_files_and_the_host_of_pages_at_the_top_level(names: set[str]) -> None:
+    of_widgets = tracked("widgets")
+    assert {"widgets/llm101_widgets/page/base.css", "widgets/llm101_site/host.js"} <= set(of_widgets)
     assert {name.removeprefix("widgets/") for name in of_widgets} <= names
 
 
@@ -93,7 +92,7 @@ def test_the_wheel_has_every_file_of_the_book_where_read_looks_for_it(names: set
 
 
 def test_the_wheel_has_nothing_else(names: set[str]) -> None:
-    allowed = re.compile(rf"(llm101|llm101_widgets)/|llm101-{re.escape(llm101.__version__)}\.dist-info/")
+    allowed = re.compile(rf"(llm101|llm101_site|llm101_widgets)/|llm101-{re.escape(llm101.__version__)}\.dist-info/")
     assert [name for name in names if not allowed.match(name)] == []
     assert [name for name in names if "checkpoint" in name or "__pycache__" in name] == []
 
@@ -186,7 +185,8 @@ def test_the_installed_wheel_works_without_a_checkout(wheel: Path, tmp_path: Pat
     def llm101(*arguments: str) -> Any:
         return json.loads(run(scripts / "llm101", *arguments, "--json"))
 
-    imported = run(python, "-c", "import llm101, llm101_widgets as w; print(llm101.__file__, w.__file__, sep='\\n')")
+    ours = "llm101, llm101_site, llm101_widgets"
+    imported = run(python, "-c", f"import {ours}; print(*(module.__file__ for module in ({ours})), sep='\\n')")
     assert all(Path(file).is_relative_to(tmp_path) for file in imported.splitlines())
     book = llm101("read", "--copy-only")
     assert Path(book["folder"]) == tmp_path / "llm101-book"

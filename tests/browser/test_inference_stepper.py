@@ -100,7 +100,7 @@ def test_without_a_kernel_the_sliders_work_and_recorded_tokens_can_be_chosen(pag
     assert texts(page, "mark")[:4] == ["●", "", "●", ""]
     page.get_by_role("slider", name="Top-p").fill("0.7")
     assert texts(page, "share")[:3] == ["67 %", "33 %", "cut"]
-    expect(page.locator(".llm101-stepper-others")).to_contain_text("The other 10 tokens together: 0. 2 of 30 can be")
+    expect(page.locator(".llm101-stepper-others")).to_contain_text("The other 10 tokens together: 0 %. 2 of 30 can")
     page.get_by_role("slider", name="Temperature").press("Home")
     assert texts(page, "share")[:2] == ["100 %", "cut"]
     page.get_by_role("button", name="The model’s own").click()

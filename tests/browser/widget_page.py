@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import nbformat
 from nbformat import v4
 from playwright.sync_api import Page
 
+from llm101_site.page import HOST, saved_state
 from tests.browser.lab import Lab, NotebookPage
 
 HOSTILE = '<img src=x onerror="window.hacked=1"></script><script>window.hacked=1</script>'
@@ -73,21 +73,12 @@ FAINT_TEXTS = """() => {
 }"""
 
 
-# anywidget's part of the page, for a state that was saved: what a chapter is without a kernel and without a network.
-HOST = """async ([source, saved, into, throws]) => {
-  const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  const state = JSON.parse(saved, (_, value) => value?.base64 === undefined ? value : bytes(value.base64));
-  const heard = {};
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; (heard[`change:${name}`] ?? []).forEach((tell) => tell()); },
-    save_changes() {}, off() {},
-    send() { if (throws) throw Error("Cannot send"); },
-    on: (event, tell) => (heard[event] ??= []).push(tell),
-  };
-  const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+MOUNT = """async ([host, saved, into, throws]) => {
+  const address = URL.createObjectURL(new Blob([host], { type: "text/javascript" }));
+  const { mount } = await import(address);
   const el = document.querySelector(into).appendChild(document.createElement("div"));
-  window.cleanUp = await widget.render({ model, el });
+  const send = throws ? () => { throw Error("Cannot send"); } : undefined;
+  window.cleanUp = await mount(saved, el, send);
 }"""
 
 
@@ -99,12 +90,4 @@ def show_without_kernel(page: Page, widget: Any) -> None:
 
 def mount(page: Page, widget: Any, into: str, *, throws: bool = False) -> None:
     """Put the widget's saved state into an element of a page. Its line to Python is silent, or throws."""
-    names = [
-        name for name in widget.traits(sync=True) if not name.startswith("_") and name not in ("layout", "tooltip")
-    ]
-    as_text = json.dumps(
-        {name: getattr(widget, name) for name in names},
-        default=lambda value: {"base64": base64.b64encode(value).decode()},
-    )
-    page.add_style_tag(content=str(widget._css))
-    page.evaluate(HOST, [str(widget._esm), as_text, into, throws])
+    page.evaluate(MOUNT, [HOST.read_text(encoding="utf-8"), saved_state(widget), into, throws])
