@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from llm101.inference import Completion, CompletionToken, InferenceEngine
+from llm101.inference import Cancel, Completion, CompletionToken, InferenceEngine
 from llm101.model import Transformer
 from llm101.outside import given
 from llm101.outside.strict_json import shown
@@ -126,13 +126,59 @@ class LanguageModel:
         """Its identity: the SHA-256 of the numbers on disk, whatever file or folder it was opened from."""
         return self.files.fingerprint
 
-    def complete(self, prompt: str | Sequence[int], **settings: Any) -> Completion:
-        """Continue a text; see InferenceEngine.complete."""
-        return self.engine.complete(prompt, **settings)
+    def complete(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        cancel: Cancel = None,
+    ) -> Completion:
+        """Continue a text; InferenceEngine.stream says what each setting does."""
+        return self.engine.complete(
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            seed=seed,
+            stop=stop,
+            cancel=cancel,
+        )
 
-    def stream(self, prompt: str | Sequence[int], **settings: Any) -> Iterator[CompletionToken]:
-        """Continue a text token by token; see InferenceEngine.stream."""
-        return self.engine.stream(prompt, **settings)
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        n_alternatives: int = 0,
+        cancel: Cancel = None,
+    ) -> Iterator[CompletionToken]:
+        """Continue a text token by token; InferenceEngine.stream says what each setting does."""
+        return self.engine.stream(
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            seed=seed,
+            stop=stop,
+            n_alternatives=n_alternatives,
+            cancel=cancel,
+        )
 
     def __repr__(self) -> str:
         return f"LanguageModel({self.name!r}, {self.parameters.n_parameters:,} parameters, {self.parameters.path.name})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,16 @@ import torch
 
 import llm101
 from llm101 import library
-from llm101.library import KnownModel, ModelNotFoundError, known_models, load, load_tokenizer, parameter_file
+from llm101.inference import InferenceEngine
+from llm101.library import (
+    KnownModel,
+    LanguageModel,
+    ModelNotFoundError,
+    known_models,
+    load,
+    load_tokenizer,
+    parameter_file,
+)
 from llm101.model import ModelConfig, Transformer
 from llm101.parameters import ParameterFileError, write_parameters
 from llm101.parameters.model_folder import ModelFolderError, save_model
@@ -42,6 +52,22 @@ def test_completing_and_streaming_is_what_the_engine_does(folder: Path) -> None:
     assert completion.token_ids == lm.engine.complete("once", **settings).token_ids
     assert [token.id for token in lm.stream("once", **settings)] == completion.token_ids
     assert lm.engine is lm.engine
+
+
+@pytest.mark.parametrize("name", ["complete", "stream"])
+def test_settings_are_spelled_out_with_the_engines_own_defaults(name: str) -> None:
+    ours, engines = (inspect.signature(getattr(kind, name)) for kind in (LanguageModel, InferenceEngine))
+    assert ours == engines
+
+
+@pytest.mark.parametrize("name", ["complete", "stream"])
+def test_every_setting_reaches_the_engine(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    lm = load(folder)
+    settings = {setting: object() for setting in inspect.signature(getattr(lm, name)).parameters if setting != "prompt"}
+    given: list[Any] = []
+    monkeypatch.setattr(lm.engine, name, lambda prompt, **settings: given.append((prompt, settings)))
+    getattr(lm, name)("once", **settings)
+    assert given == [("once", settings)]
 
 
 def test_another_parameter_file_in_the_folder_is_used_when_named(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from llm101.interpretability import SteerableTwin
 from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderError, SparseAutoencoder
 from llm101.interpretability.capture import capture, hooks, twin
 from llm101.interpretability.steering import Steering, steered
-from llm101.interpretability.steering.study import Story, loss_of_stories
+from llm101.interpretability.steering.study import Story, loss_of_stories, write_stories
 from llm101.library import LanguageModel
 from llm101.model import ModelConfig, Transformer
 
@@ -33,6 +35,22 @@ def test_it_writes_what_the_steered_model_would(lm: LanguageModel, sae: SparseAu
     assert text_ids(model, latent=7, strength=40.0) == [i for i in expected if i not in engine.end_ids]
     assert text_ids(model) == [i for i in plain if i not in engine.end_ids]
     assert expected != plain
+
+
+def test_its_settings_are_the_engines_but_for_top_p(
+    lm: LanguageModel, sae: SparseAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, engines = (
+        {name: one.default for name, one in inspect.signature(kind.stream).parameters.items()}
+        for kind in (SteerableTwin, InferenceEngine)
+    )
+    del ours["latent"], ours["strength"]
+    assert ours == {**engines, "top_p": inspect.signature(write_stories).parameters["top_p"].default}
+    given: list[object] = []
+    monkeypatch.setattr(InferenceEngine, "stream", lambda _, prompt, **settings: given.append(settings) or [])
+    settings: dict[str, Any] = {name: object() for name in ours if name not in ("self", "prompt")}
+    SteerableTwin(lm, sae).stream("The cat", **settings)
+    assert given == [settings]
 
 
 def test_it_holds_a_latent_where_and_as_long_as_it_was_told_to(lm: LanguageModel, sae: SparseAutoencoder) -> None:

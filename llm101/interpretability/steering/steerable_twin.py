@@ -6,9 +6,9 @@ It knows how a text is written and how a model is steered. The widget SteeringCo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llm101.inference import CompletionToken, InferenceEngine
+from llm101.inference import Cancel, CompletionToken, InferenceEngine
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.capture import twin
 from llm101.interpretability.steering.steering import EVERYWHERE, NEVER, Listener, Steering
@@ -48,7 +48,20 @@ class SteerableTwin:
         self._lm, self._sae, self._reach, self._enough = lm, sae, reach, enough
 
     def stream(
-        self, prompt: str, *, latent: int | None = None, strength: float = 0.0, top_p: float = 0.95, **settings: Any
+        self,
+        prompt: str | Sequence[int],
+        *,
+        latent: int | None = None,
+        strength: float = 0.0,
+        max_tokens: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        n_alternatives: int = 0,
+        cancel: Cancel = None,
     ) -> Iterator[CompletionToken]:
         """Continue a text token by token; the end token is left out, as in a Story.
 
@@ -56,17 +69,34 @@ class SteerableTwin:
             prompt: its beginning.
             latent: which one to hold; None for the model as it is.
             strength: what it is held at.
-            top_p: as in write_stories; the other settings are those of InferenceEngine.stream.
+            top_p: as in write_stories, if left out. InferenceEngine.stream says what it and the others do.
 
         Raises:
             AutoencoderError: at once: no such latent.
             ValueError: at once: a setting out of range, or a prompt that the model cannot take.
         """
-        engine = InferenceEngine(twin(self._lm.model), self._lm.tokenizer, fast=False)
+        engine = InferenceEngine(
+            twin(self._lm.model),
+            self._lm.tokenizer,
+            start_ids=self._lm.engine.start_ids,
+            end_ids=tuple(self._lm.engine.end_ids),
+            fast=False,
+        )
         if latent is not None:
             steering = Steering.of(self._sae, latent, strength, reach=self._reach, enough=self._enough)
             Listener(steering).keep_on(engine.model)
-        tokens = engine.stream(prompt, top_p=top_p, **settings)
+        tokens = engine.stream(
+            prompt,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            seed=seed,
+            stop=stop,
+            n_alternatives=n_alternatives,
+            cancel=cancel,
+        )
         return (token for token in tokens if token.id not in engine.end_ids)
 
     def loss_nats(self, prompt: str, token_ids: Sequence[int]) -> float:
