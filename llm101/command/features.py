@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,10 @@ from llm101.outside.atomic_file import stays_in_place
 
 if TYPE_CHECKING:
     from llm101.interpretability.autoencoder.features import Features, LatentRecord
+    from llm101.interpretability.autoencoder.run import Watch
     from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
-    from llm101.interpretability.autoencoder.training import AutoencoderTrainer
-    from llm101.interpretability.residuals import Progress
     from llm101.interpretability.steering import Steering
     from llm101.library import LanguageModel
-
-N_COUNTED_TOKENS = 1_000_000
-"""A latent is dead if so many tokens leave it idle."""
 
 
 def features_options(command: argparse.ArgumentParser) -> None:
@@ -62,59 +59,70 @@ def _train_options(action: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="texts to judge it on, never trained on",
     )
-    add("--layer", type=int, default=3, help="it reads the residual stream after this layer (%(default)s)")
-    add("--latents", type=int, default=3840, help="how many latents (%(default)s)")
-    add("--active", type=int, default=16, help="how many of them per token (%(default)s)")
-    add("--tokens", type=int, default=400_000, help="tokens of text to learn from (%(default)s)")
-    add("--steps", type=int, default=500, help="training steps of 2,048 tokens (%(default)s)")
-    add("--learning-rate", type=float, default=3e-3, help="of Adam (%(default)s)")
-    add("--seed", type=int, default=0, help="of the first parameters and the choice of text (%(default)s)")
+    for name, kind, says in (
+        ("layer", int, "it reads the residual stream after this layer"),
+        ("latents", int, "how many latents"),
+        ("active", int, "how many of them per token"),
+        ("tokens", int, "tokens of text to learn from"),
+        ("steps", int, "training steps of 2,048 tokens"),
+        ("learning-rate", float, "of Adam"),
+        ("seed", int, "of the first parameters and the choice of text"),
+    ):
+        add(f"--{name}", type=kind, default=OfTraining(name), help=f"{says} (%(default)s)")
+
+
+class OfTraining:
+    """The default of an option: that of train_autoencoder, looked up when it is needed, for then torch is loaded."""
+
+    def __init__(self, option: str) -> None:
+        name = option.replace("-", "_")
+        self.setting = {"latents": "n_latents", "active": "n_active", "tokens": "n_tokens"}.get(name, name)
+
+    @property
+    def value(self) -> Any:
+        from llm101.interpretability.autoencoder import train_autoencoder
+
+        return inspect.signature(train_autoencoder).parameters[self.setting].default
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 def train(options: argparse.Namespace) -> dict[str, Any]:
     """Texts in, an autoencoder with its scorecard out."""
-    import torch
-
     from llm101.corpus.documents import documents
-    from llm101.interpretability.autoencoder.scorecard import score
-    from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig
-    from llm101.interpretability.autoencoder.training import AutoencoderRecipe, AutoencoderTrainer
-    from llm101.interpretability.capture import check_layer
-    from llm101.interpretability.residuals import residual_rows, sample_ids, text_ids
+    from llm101.interpretability.autoencoder import train_autoencoder
     from llm101.library import load
-    from llm101.pretraining.device import bfloat16_pays
 
+    for name, value in vars(options).items():
+        if isinstance(value, OfTraining):
+            setattr(options, name, value.value)
     _check_at_least(1, options, "tokens")
     _check_at_least(0, options, "seed")
-    start = time.perf_counter()
-    lm = load(options.model)
-    config = AutoencoderConfig(
-        d_model=lm.model.config.d_model,
-        d_sae=options.latents,
-        layer=check_layer(lm.model, options.layer),
-        k=options.active,
-        fingerprint=lm.fingerprint,
-    )
-    recipe = AutoencoderRecipe(
+    start, about = time.perf_counter(), {"recipe": _command_line(options)}
+
+    def keep(sae: SparseAutoencoder) -> None:
+        if not stays_in_place(options.out):
+            sae.save(options.out, about)
+            said = "measuring it takes some minutes, and Ctrl-C leaves it saved without its scorecard"
+            say(f"saved {options.out}; {said}")
+
+    sae, _, n_rows = train_autoencoder(
+        load(options.model),
+        [list(documents(source)) for source in options.corpus],
+        [text for source in options.valid for text in documents(source)],
+        layer=options.layer,
+        n_latents=options.latents,
+        n_active=options.active,
+        n_tokens=options.tokens,
         steps=options.steps,
         learning_rate=options.learning_rate,
         seed=options.seed,
-        bfloat16=bfloat16_pays(torch.device("cpu"), config.d_model),
+        on_trained=keep,
+        watch=_watch(),
     )
-    valid = text_ids(lm, [text for source in options.valid for text in documents(source)])
-    sources = [list(documents(source)) for source in options.corpus]
-    ids, left = sample_ids(lm, sources, options.tokens, options.seed)
-    rows = residual_rows(lm.model, ids, config.point, dtype=torch.float16, progress=_progress("reading texts"))
-    sae = _trained(AutoencoderTrainer(rows.x, config, recipe))
-    about = {"recipe": _command_line(options)}
-    if not stays_in_place(options.out):
-        sae.save(options.out, about)
-        say(f"saved {options.out}; measuring it takes some minutes, and Ctrl-C leaves it saved without its scorecard")
-    n_more = max(0, N_COUNTED_TOKENS - sum(map(len, valid))) * len(left) // max(1, sum(map(len, left)))
-    card = score(lm.model, sae, valid, count_ids=left[:n_more], progress=_progress("measuring"))
-    sae.scorecard = {name: round(value, 5) for name, value in card.facts().items()}
     sae.save(options.out, about)
-    result = {"out": options.out, "n_rows": len(rows.x), "seconds": round(time.perf_counter() - start, 1)}
+    result = {"out": options.out, "n_rows": n_rows, "seconds": round(time.perf_counter() - start, 1)}
     if not options.json:
         print(f"wrote {options.out}: {sae}")
         for name, value in sae.scorecard.items():
@@ -292,16 +300,6 @@ def _model_and_autoencoder(options: argparse.Namespace) -> tuple[LanguageModel, 
     return lm, sae
 
 
-def _trained(trainer: AutoencoderTrainer) -> SparseAutoencoder:
-    shown = time.monotonic()
-    for moment in trainer.moments():
-        if time.monotonic() - shown > 5 or moment.step == trainer.recipe.steps:
-            shown = time.monotonic()
-            explained = f"{1 - moment.unexplained:.3f} of the variance explained"
-            say(f"step {moment.step:,}/{trainer.recipe.steps:,}  {explained}  {moment.n_dead} latents idle")
-    return trainer.autoencoder()
-
-
 def _command_line(options: argparse.Namespace) -> str:
     sources, valid = (" ".join(Path(p).name for p in paths) for paths in (options.corpus, options.valid))
     chosen = ("layer", "latents", "active", "tokens", "steps", "learning_rate", "seed")
@@ -309,14 +307,22 @@ def _command_line(options: argparse.Namespace) -> str:
     return f"llm101 features train {sources} --valid {valid} {settings}"
 
 
-def _progress(what: str) -> Progress:
-    seconds_left = SecondsLeft()
+def _watch() -> Watch:
+    """Says now and then how far the training has come."""
+    doing, seconds_left = "", SecondsLeft()
 
     def line(done: int, total: int) -> str:
         left = seconds_left(done, total)
-        return f"{what}: {done:,} of {total:,}" + (f", {left:,.0f} s left" if left else "")
+        return f"{doing}: {done:,} of {total:,}" + (f", {left:,.0f} s left" if left else "")
 
-    return now_and_then(5, line)
+    show = now_and_then(5, line)
+
+    def watch(what: str, done: int, total: int) -> None:
+        nonlocal doing
+        doing = what
+        show(done, total)
+
+    return watch
 
 
 COMMANDS = (("features", "train or look into a sparse autoencoder, or steer with it", features_options, features),)

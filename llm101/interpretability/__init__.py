@@ -15,7 +15,9 @@ from llm101.interpretability.autoencoder import (
     AutoencoderTrainer,
     Scorecard,
     SparseAutoencoder,
+    TrainedAutoencoder,
     score,
+    train_autoencoder,
 )
 from llm101.interpretability.capture import CaptureError, capture, hooks
 from llm101.interpretability.logit_lens import logit_lens
@@ -33,6 +35,7 @@ __all__ = [
     "Scorecard",
     "SparseAutoencoder",
     "SteerableTwin",
+    "TrainedAutoencoder",
     "attention_patterns",
     "capture",
     "hooks",
@@ -47,4 +50,5 @@ __all__ = [
     "shipped_autoencoder",
     "steered",
     "text_ids",
+    "train_autoencoder",
 ]

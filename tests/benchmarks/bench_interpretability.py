@@ -61,7 +61,8 @@ def reader_cards(lm: LanguageModel, texts: list[str]) -> Iterator[tuple[str, Sco
     rows = residual_rows(lm.model, train_ids, sae.config.point).x
     shape = AutoencoderConfig(d_model=256, d_sae=1024, layer=sae.config.layer, k=16)
     for seed in range(3):
-        start, trainer = time.perf_counter(), AutoencoderTrainer(rows, shape, AutoencoderRecipe(steps=400, seed=seed))
+        recipe = AutoencoderRecipe(steps=400, learning_rate=2e-3, seed=seed)
+        start, trainer = time.perf_counter(), AutoencoderTrainer(rows, shape, recipe)
         list(trainer.moments())
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
         yield f"1024 latents, seed {seed}", score(lm.model, trainer.autoencoder(), unread_ids)

@@ -26,10 +26,10 @@ GUESS = 0.85
 class AutoencoderRecipe:
     """How to train one."""
 
-    steps: int = 1000
+    steps: int = 500
     batch_rows: int = 2048
     """Residual vectors per step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Adam's, after a warm-up over the first twentieth and before a linear decay over the last two fifths."""
     dead_after: int = 100_000
     """A latent counts as dead once it has been idle for so many rows."""
