@@ -120,6 +120,9 @@ class Environment:
             "Installing llm101 and JupyterLab (once)" if self.extra == "book" else f"Installing .[{self.extra}] (once)"
         )
         self._install("--editable", "." if self.extra == "book" else f".[{self.extra}]")
+        print("Compiling what the book runs (once)", flush=True)
+        ahead = [str(self.python), "-m", "llm101.reader.compiling"]  # where that fails, it is done beside the reader
+        subprocess.run(ahead, cwd=ROOT, capture_output=True, check=False)
         for extra in {"book", self.extra}:
             (self.scripts / f".{extra}").write_text(_hash_of_what_decides(), encoding="utf-8")
 

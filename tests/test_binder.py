@@ -72,6 +72,7 @@ def test_after_the_build_the_book_is_installed_from_the_copied_source(tmp_path: 
         "python -m pip install --no-cache-dir --constraint constraints.txt --editable . notebook",
         "python -m pip check",
         "python -m llm101 models",
+        "python -m llm101.reader.compiling",
     ]
 
 

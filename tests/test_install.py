@@ -93,6 +93,15 @@ def test_what_is_installed_is_left_alone_until_something_that_decides_says_other
         assert calls(checkout) == ["."], name
 
 
+def test_what_the_book_runs_is_compiled_when_it_has_been_installed(checkout: Path, environment: Path) -> None:
+    ahead = 'import os; print("ahead", file=open(os.environ["CALLS"], "a"))'
+    (checkout / "llm101" / "reader" / "compiling.py").write_text(ahead, encoding="utf-8")
+    run(checkout)
+    assert calls(checkout) == [".", "ahead"]
+    run(checkout)
+    assert calls(checkout) == []
+
+
 def test_what_has_gone_missing_is_installed_again(checkout: Path, environment: Path) -> None:
     run(checkout)
     calls(checkout)

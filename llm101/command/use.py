@@ -39,6 +39,7 @@ def read(options: argparse.Namespace) -> dict[str, Any] | None:
             print(f"the book is in {book.folder}")
         return {**vars(book), "folder": str(book.folder), "chapters": book.chapters}
     command = reading.jupyterlab_command(book.folder, options.chapter, options.port, not options.no_browser)
+    reading.compile_beside()
     options.exit_code = min(abs(_start(command)), 1)
     return None
 

@@ -35,6 +35,7 @@ FREE_DISK_BYTES = 1 * GIB
 """Room for the models and token files that the chapters write."""
 MEMORY_BYTES = 2 * GIB
 """A chapter stays within 1 GiB; JupyterLab, a browser and the system want their share."""
+REMEDY_FOR_PLACE = "set NUMBA_CACHE_DIR to a folder of your own"
 STORYTELLER_FOLDER = Path(__file__).parents[1] / "models" / "storyteller"
 
 
@@ -144,6 +145,10 @@ def check_numba() -> Check:
         return Check("numba", False, f"does not import ({error}): {cost}", remedy_for_damaged("numba"))
     if config.DISABLE_JIT:  # pyright: ignore[reportAttributeAccessIssue]
         return Check("numba", False, f"switched off by NUMBA_DISABLE_JIT: {cost}", "unset NUMBA_DISABLE_JIT")
+    from llm101.inference.compiled.loops import place_of_loops
+
+    if place_of_loops() is None:
+        return Check("numba", False, f"{__version__}, with no place to keep what it compiles: {cost}", REMEDY_FOR_PLACE)
     return Check("numba", True, __version__)
 
 

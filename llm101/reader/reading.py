@@ -17,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm101.outside.atomic_file import atomic_file, reason
+from llm101.outside.beside import start_beside
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 COPY_NAME = "llm101-book"
@@ -230,6 +232,16 @@ def jupyterlab_environment(home: Path | None = None) -> dict[str, str]:
         names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
         environment |= {"HOME": str(home), **{name: str(home / name.lower()) for name in names}}
     return environment
+
+
+def compile_beside() -> None:
+    """Have compiled what the book runs, unless that is done, by a process beside this one."""
+    with suppress(OSError):  # without it the first chapter that is opened sees to it
+        _compiling.append(start_beside("llm101.reader.compiling", "--beside"))
+
+
+_compiling: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python complains of a process that nobody waited for."""
 
 
 def start_jupyterlab(command: list[str], home: Path | None = None) -> int:

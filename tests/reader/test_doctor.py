@@ -93,6 +93,13 @@ def test_numba_that_is_switched_off_is_not_well(monkeypatch: pytest.MonkeyPatch)
     assert doctor.check_numba().remedy == "unset NUMBA_DISABLE_JIT"
 
 
+def test_without_a_place_for_what_numba_compiles_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm101.inference.compiled.cache.folder", lambda: None)
+    check = doctor.check_numba()
+    assert "no place to keep what it compiles: the book works, but each token" in check.found
+    assert check.remedy == "set NUMBA_CACHE_DIR to a folder of your own"
+
+
 def test_a_home_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file, which stops root as well", encoding="utf-8")
     check = doctor.check_home([tmp_path, tmp_path / "home" / ".jupyter"])

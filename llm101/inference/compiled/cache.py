@@ -32,7 +32,7 @@ KEPT_FOLDERS = 4
 
 @cache
 def folder() -> Path | None:
-    """The folder for what is compiled from the sources as they are, made if need be; None if no place can be written.
+    """The folder for what is compiled from the sources as they are, there or not; None if no place can be written.
 
     Raises:
         PackageNotFoundError: numba, or what it stands on, is not installed.
@@ -67,10 +67,9 @@ def _places() -> Iterator[Path]:
 
 
 def _can_be_written(place: Path) -> bool:
-    """Tried, as numba does: permission bits are not the whole truth."""
+    """Tried, as numba does, in the nearest folder that is there: permission bits are not the whole truth."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=next(parent for parent in (place, *place.parents) if parent.exists())):
             return True
     except OSError:
         return False
@@ -90,7 +89,7 @@ def is_complete(what: str, place: Path) -> bool:
         return False
 
 
-def compile_ahead(what: str, place: Path, rehearse: Callable[[], None], *, wait: bool = True) -> bool:
+def compile_ahead(what: str, place: Path, rehearse: Callable[[], object], *, wait: bool = True) -> bool:
     """Compile what is missing, here and now, one process at a time.
 
     Args:
@@ -105,6 +104,7 @@ def compile_ahead(what: str, place: Path, rehearse: Callable[[], None], *, wait:
     Raises:
         OSError: it cannot be written, as on a full disk.
     """
+    place.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(place / "lock", timeout=-1 if wait else 0):
             if is_complete(what, place):

@@ -38,7 +38,7 @@ class Loops:
     def __init__(self, name: str, rehearsal: str, what: str) -> None:
         self.module: Any = None
         self._name, self._rehearsal, self._what = name, rehearsal, what
-        self._has_looked, self._starts_left = False, STARTS
+        self._starts_left = STARTS
         self._compiler: subprocess.Popen[bytes] | None = None
         self._begin()
         if hasattr(os, "register_at_fork"):
@@ -50,8 +50,8 @@ class Loops:
     def look(self) -> Any:
         """The module if it is ready, else None; to be called for every prompt.
 
-        The first look imports nothing, so that the first text begins at once; it has what is missing compiled. Only a
-        later one takes what is ready, which costs half a second, most of it for importing numba.
+        To take it costs a third of a second, once, most of it for importing numba. Where something is missing, nothing
+        is imported: another process starts to compile it, and the text begins at once.
         """
         if self.module is None and self._looking.acquire(blocking=False):
             try:
@@ -81,17 +81,12 @@ class Loops:
         return self.module
 
     def _take_or_start(self) -> None:
-        is_first, self._has_looked = not self._has_looked, True
         place = place_of_loops()
         if place is None or (self._compiler is not None and self._compiler.poll() is None):
             return
-        if cache.is_listed(self._what, place):
-            if is_first:
-                return
-            if cache.is_complete(self._what, place):
-                self.load()
-                return
-        if self._starts_left:
+        if cache.is_listed(self._what, place) and cache.is_complete(self._what, place):
+            self.load()
+        elif self._starts_left:
             self._starts_left -= 1
             with suppress(OSError):
                 self._compiler = start_beside(self._rehearsal, "--beside")
