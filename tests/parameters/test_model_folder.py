@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,11 @@ import pytest
 import torch
 
 from llm101.model import ModelConfig, Transformer
-from llm101.outside.notice import Notice
 from llm101.parameters import ParameterFile, write_parameters
-from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
 from llm101.parameters.model_folder import ModelFolderError, load_transformer, open_model, save_model
 from llm101.tokenizer import Tokenizer
 
 TINY = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=32)
-HF = config_to_hugging_face(TINY)
 IDS = torch.tensor([[1, 2, 3, 4]])
 
 
@@ -113,30 +109,6 @@ def test_a_loaded_model_does_not_need_its_files_any_more_and_can_be_trained(fold
     shutil.rmtree(folder)
     loaded(IDS).sum().backward()
     assert loaded.model.embed_tokens.weight.grad is not None
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        TINY,
-        ModelConfig(vocab_size=9, d_model=12, n_layers=1, n_heads=2, tie_embeddings=False, norm_eps=1e-6),
-        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, d_head=10, sliding_window=5),
-        ModelConfig(vocab_size=9, d_model=14, n_layers=1, n_heads=4, d_head=2),
-        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, qkv_bias=True),
-        ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, qkv_bias=True, sliding_window=7),
-        ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, d_head=8),
-        ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, sliding_window=7, rope_theta=1e6),
-    ],
-)
-def test_every_config_that_can_be_written_reads_back_as_itself(config: ModelConfig) -> None:
-    assert config_from_hugging_face(json.loads(json.dumps(config_to_hugging_face(config)))) == config
-
-
-def test_qwen2_biases_together_with_qwen3_norms_have_no_family() -> None:
-    with pytest.raises(ModelFolderError, match="no Hugging Face family has both"):
-        config_to_hugging_face(
-            ModelConfig(vocab_size=9, d_model=12, n_layers=1, n_heads=2, qkv_bias=True, qk_norm=True)
-        )
 
 
 def test_the_tokenizer_is_saved_beside_the_model_and_its_end_token_ends_texts(
@@ -328,178 +300,6 @@ def test_a_config_that_is_not_json_is_refused(folder: Path, content: bytes, mess
         load_transformer(folder)
     assert str(folder / "config.json") in str(caught.value) or "config.json" in str(caught.value)
     assert len(str(caught.value)) < 500
-
-
-# What a config may ask for
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model_type": "gpt2"}, "a model of type 'gpt2'; llm101 runs llama, mistral, qwen2, qwen3"),
-        ({"model_type": None}, "a model of type None"),
-        ({"model_type": ["llama"]}, "a model of type"),
-        ({"hidden_act": "gelu"}, "hidden_act 'gelu'; llm101 computes only 'silu'"),
-        ({"attention_bias": True}, "attention_bias True; llm101 computes only False"),
-        ({"mlp_bias": True}, "mlp_bias True"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config .*; llm101 cannot do that"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "plain rotary positions"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "plain rotary positions"),
-        ({"rope_scaling": 2.0}, "rope_scaling must be a table, got 2.0"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "plain rotary positions"),
-        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "plain rotary positions"),
-        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "turns whole heads only"),
-        ({"partial_rotary_factor": 0.25}, "partial_rotary_factor 0.25"),
-        ({"rope_parameters": {"rope_theta": 5e5}}, "gives rope_theta twice, as 10000.0 and 500000.0"),
-        ({"rope_theta": "10000"}, "rope_theta must be a number above 0, got '10000'"),
-        ({"rope_theta": 0}, "rope_theta must be a number above 0, got 0"),
-        ({"sliding_window": 128}, "unknown key 'sliding_window'"),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, "unknown key 'layer_types'"),
-        ({"final_logit_softcapping": 30.0}, "unknown key 'final_logit_softcapping', which could change"),
-        ({"auto_map": {"AutoModel": "code.py"}}, "unknown key 'auto_map'"),
-        ({"hidden_size": None}, "hidden_size must be a whole number from 1 to .*, got nothing"),
-        ({"hidden_size": 16.0}, "hidden_size must be a whole number .*, got 16.0"),
-        ({"vocab_size": True}, "vocab_size must be a whole number .*, got True"),
-        ({"num_key_value_heads": 0}, "num_key_value_heads must be a whole number .*, got 0"),
-        ({"num_key_value_heads": 3}, r"n_heads \(4\) must be a multiple of n_kv_heads \(3\)"),
-        ({"head_dim": 5}, "d_head must be even"),
-        ({"tie_word_embeddings": "yes"}, "tie_word_embeddings must be true or false, got 'yes'"),
-        ({"rms_norm_eps": 0}, "rms_norm_eps must be a number above 0"),
-        ({"rms_norm_eps": 2.0}, "norm_eps must lie between 0 and 1"),
-    ],
-)
-def test_a_config_that_asks_for_other_arithmetic_is_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelFolderError, match=message) as caught:
-        config_from_hugging_face(HF | changes)
-    assert "\n" not in str(caught.value)
-    assert "config.json" in str(caught.value)
-
-
-QWEN2 = config_to_hugging_face(ModelConfig(vocab_size=9, d_model=8, n_layers=2, n_heads=2, qkv_bias=True))
-
-
-@pytest.mark.parametrize(
-    ("changes", "window"),
-    [
-        ({}, None),
-        ({"use_sliding_window": False, "sliding_window": 4096}, None),
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 2}, None),
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 0}, 64),
-        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2}, 64),
-        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention"] * 2}, None),
-        ({"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0}, None),
-    ],
-)
-def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any], window: int | None) -> None:
-    assert config_from_hugging_face(QWEN2 | changes).sliding_window == window
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1}, "in 1 of 2 layers"),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, "in 1 of 2 layers"),
-        ({"layer_types": ["full_attention"]}, "layer_types must list 2 layers"),
-        ({"layer_types": ["linear_attention"] * 2}, "llm101 knows full and sliding"),
-        ({"layer_types": ["sliding_attention"] * 2, "use_sliding_window": False}, "in 2 of 2 layers"),
-        ({"use_sliding_window": True, "sliding_window": 0, "max_window_layers": 0}, "sliding_window must be a whole"),
-        ({"use_sliding_window": 1}, "use_sliding_window must be true or false"),
-    ],
-)
-def test_windows_in_some_layers_only_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelFolderError, match=message):
-        config_from_hugging_face(QWEN2 | changes)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        *(("embedding_multiplier", 12.0), ("residual_multiplier", 0.22), ("attention_multiplier", 1.0)),
-        *(("logits_scaling", 8.0), ("logit_scale", 0.0625), ("final_logit_softcapping", 30.0)),
-        *(("attn_logit_softcapping", 50.0), ("query_pre_attn_scalar", 256), ("num_local_experts", 8)),
-        *(("num_experts", 128), ("moe_intermediate_size", 768), ("no_rope_layers", [1, 1, 1, 0])),
-        *(("rope_local_base_freq", 10_000.0), ("rotary_pct", 0.25), ("use_qk_norm", True), ("attention_sinks", True)),
-        *(("attention_chunk_size", 8192), ("clip_qkv", 8.0), ("use_bidirectional_attention", True)),
-        *(
-            ("layer_types", ["full_attention", "linear_attention"]),
-            ("kv_lora_rank", 512),
-            ("hidden_activation", "gelu"),
-        ),
-        *(("auto_map", {"AutoModel": "code.py"}), ("text_config", {"attn": {"logit_cap": 30}}), ("use_rope", False)),
-        *(("adapters", ["a"]), ("new_thing", {"experts": 8}), ("compression_config", {"bits": 4})),
-    ],
-)
-def test_a_key_that_speaks_of_other_arithmetic_is_refused_by_name(key: str, value: Any) -> None:
-    with pytest.raises(ModelFolderError, match=f"'?{key}'?") as caught:
-        config_from_hugging_face(HF | {key: value})
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        *(("embedding_multiplier", 1.0), ("residual_multiplier", 1), ("logits_scaling", 1.0), ("num_experts", 0)),
-        *(("attn_logit_softcapping", 0.0), ("no_rope_layers", []), ("use_qk_norm", False), ("clip_qkv", 0)),
-        *(("layer_types", ["full_attention"] * 2), ("resid_pdrop", 0.1), ("_attn_implementation_internal", "sdpa")),
-        *(
-            ("training_date", "2026-11"),
-            ("quality", 0.9),
-            ("release_notes", {"author": {"name": "x"}}),
-            ("tags", ["a"]),
-        ),
-    ],
-)
-def test_another_key_is_named_once_and_read_over(key: str, value: Any) -> None:
-    config = HF | {key: value}
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("default", Notice)
-        assert config_from_hugging_face(config) == config_from_hugging_face(HF)
-        config_from_hugging_face(config)
-    line = f"config.json has keys that llm101 does not know, and takes for bookkeeping: '{key}'"
-    assert [str(one.message) for one in said] == [line]
-
-
-def test_a_key_that_says_nothing_is_not_mentioned() -> None:
-    assert config_from_hugging_face(HF | {"brand_new": None}) == config_from_hugging_face(HF)
-
-
-@pytest.mark.parametrize("value", [0, -1.0, 1e300, float("inf"), True, "1e-5"])
-def test_a_real_number_must_be_one_and_above_zero(value: Any) -> None:
-    with pytest.raises(ModelFolderError, match="rms_norm_eps must be a number above 0, got"):
-        config_from_hugging_face(HF | {"rms_norm_eps": value})
-
-
-def test_a_switch_that_is_not_named_is_off() -> None:
-    tied = config_from_hugging_face(HF | {"tie_word_embeddings": True})
-    unnamed = config_from_hugging_face({key: value for key, value in HF.items() if key != "tie_word_embeddings"})
-    assert tied.tie_embeddings
-    assert not unnamed.tie_embeddings
-
-
-def test_both_layouts_of_the_rotary_base_are_read() -> None:
-    old = {key: value for key, value in HF.items() if key != "rope_parameters"} | {"rope_theta": 5e5}
-    new = {key: value for key, value in HF.items() if key != "rope_theta"}
-    new["rope_parameters"] = {"rope_type": "default", "rope_theta": 5e5}
-    neither = {key: value for key, value in old.items() if key != "rope_theta"}
-    assert config_from_hugging_face(old) == config_from_hugging_face(new)
-    assert config_from_hugging_face(old).rope_theta == 5e5
-    assert config_from_hugging_face(neither).rope_theta == 10_000.0
-
-
-def test_a_published_config_with_all_its_bookkeeping_is_read() -> None:
-    smollm2 = {
-        "_name_or_path": "checkpoints", "architectures": ["LlamaForCausalLM"], "attention_bias": False,
-        "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 576,
-        "initializer_range": 0.041666666666666664, "intermediate_size": 1536, "is_llama_config": True,
-        "max_position_embeddings": 8192, "mlp_bias": False, "model_type": "llama", "num_attention_heads": 9,
-        "num_hidden_layers": 30, "num_key_value_heads": 3, "pad_token_id": 2, "pretraining_tp": 1,
-        "rms_norm_eps": 1e-05, "rope_interleaved": False, "rope_scaling": None, "rope_theta": 100000,
-        "tie_word_embeddings": True, "torch_dtype": "bfloat16", "transformers.js_config": {"kv_cache_dtype": {}},
-        "transformers_version": "4.42.3", "use_cache": True, "vocab_size": 49152,
-    }  # fmt: skip
-    config = config_from_hugging_face(smollm2)
-    assert config.n_parameters == 134_515_008
-    assert (config.d_head, config.rope_theta, config.context_length) == (64, 100_000.0, 8192)
 
 
 # What cannot be saved
