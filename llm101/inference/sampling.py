@@ -177,7 +177,8 @@ class Sampler:
         scores = logits if isinstance(logits, np.ndarray) else scores_of(logits)
         if self.settings.temperature == 0:
             return _likeliest(scores)
-        running_sum = _probabilities(scores, self.settings).cumsum(dtype=np.float64)
+        probabilities = _probabilities(scores, self.settings)
+        possible = np.flatnonzero(probabilities > 0)  # few, after a cut; the others would add nothing to the sum
+        running_sum = probabilities[possible].cumsum(dtype=np.float64)
         draw = torch.rand((), dtype=torch.float64, generator=self._generator).item() * running_sum[-1]
-        # side="right": an id whose probability is 0 adds nothing to the sum and can never be hit
-        return min(int(running_sum.searchsorted(draw, side="right")), len(running_sum) - 1)
+        return int(possible[min(int(running_sum.searchsorted(draw, side="right")), len(possible) - 1)])
