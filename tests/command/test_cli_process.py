@@ -163,4 +163,5 @@ def test_ctrl_c_while_anything_is_imported_is_one_line(here: Path, module: str) 
     program = INTERRUPTED.replace("MODULE", repr(module)) + AS_TYPED
     done = shell(here, program, *COMMAND_LINES["complete"].split())
     assert done.returncode == 130
-    assert only_line_of(done) == "stopped"
+    assert done.stdout == ("once" if module == "numba" else "")  # the beginning stands there when the text begins
+    assert done.stderr.splitlines() == ["llm101: stopped"]
