@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,8 @@ def test_a_model_is_looked_into_and_steered_from_end_to_end(family: str, tmp_pat
     strongest = max(features.latents, key=lambda latent: latent.strongest)
 
     Steering.of(sae, strongest.id, 10 * strongest.strongest).save(tmp_path / "loud.safetensors")
-    loud, settings = load(lm.path), {"max_tokens": 9, "temperature": 0}
+    loud = load(lm.path)
+    settings: dict[str, Any] = {"max_tokens": 9, "temperature": 0}
     Steering.from_file(tmp_path / "loud.safetensors").keep_on(loud)
     steered = [token.id for token in SteerableTwin(lm, sae).stream(
         "The cat", latent=strongest.id, strength=10 * strongest.strongest, **settings)]  # fmt: skip
