@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
-from llm101.interpretability.capture import capture, hooks
+from llm101.interpretability.capture import capture
 from llm101.interpretability.residuals import Progress, padded_batches
-from llm101.model import Transformer
+from llm101.model import Transformer, causal_mask
 
 DENSE = 0.1
 """A latent that is active on a larger share of the tokens than this counts as dense."""
@@ -141,6 +141,8 @@ def losses_with(
 ) -> dict[str, float]:
     """The model's loss if the residual stream after a layer is changed, for each of several changes.
 
+    The layers up to there run once for all of them.
+
     Args:
         changes: functions from residual vectors [..., d_model] to others; the start token's is left alone.
 
@@ -150,11 +152,24 @@ def losses_with(
     point = f"layers.{layer}.resid_post"
     sums, n = dict.fromkeys(changes, 0.0), 0
     for batch in padded_batches(ids):
+        residual = capture(model, batch.token_ids, point)[point]
         text, target = batch.is_token[:, 2:].nonzero(as_tuple=True)  # the token at 2 is predicted at 1, and so on
         targets = batch.token_ids[text, target + 2]
         n += len(targets)
         for name, change in changes.items():
-            with hooks(model, {point: lambda x, change=change: torch.cat((x[:, :1], change(x[:, 1:])), dim=1)}):
-                logits = model(batch.token_ids)[text, target + 1]
+            changed = torch.cat((residual[:, :1], change(residual[:, 1:])), dim=1)
+            logits = run_from(model, layer + 1, changed)[text, target + 1]
             sums[name] += float(F.cross_entropy(logits, targets, reduction="sum"))
     return {name: total / n for name, total in sums.items()}
+
+
+def run_from(model: Transformer, layer: int, residual: Tensor) -> Tensor:
+    """The rest of the model, from the residual stream before a layer: [batch, seq, d_model] -> logits.
+
+    A hook could change the stream too, but then the layers below would compute the same again for each change.
+    """
+    decoder, seq = model.model, residual.shape[1]
+    mask = causal_mask(seq, 0, model.config.sliding_window, residual.device)
+    for later in decoder.layers[layer:]:
+        residual = later(residual, decoder.cos[:seq], decoder.sin[:seq], mask, kv_cache=None)
+    return model.lm_head(decoder.norm(residual))
