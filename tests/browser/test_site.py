@@ -58,20 +58,16 @@ def test_the_widgets_of_a_page_work_side_by_side(page_of_its_own: Page, file: Pa
     expect(page.locator(".llm101-playground-count").first).to_have_text("1 token")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_every_text_of_a_page_can_be_read_in_both_themes(page_of_its_own: Page, file: Path, dark: bool) -> None:
-    page = page_of_its_own
-    page.emulate_media(color_scheme="dark" if dark else "light")
-    open_page(page, file)
-    expect(page.locator(".llm101-features-title")).to_be_visible()
-    assert page.evaluate(FAINT_TEXTS) == []
-
-
-def test_a_widgets_looks_do_not_hang_on_what_else_is_on_the_page(page_of_its_own: Page, file: Path) -> None:
-    """Each with all others, and alone: every element of it has the same styles."""
+def test_every_text_can_be_read_in_both_themes_and_looks_do_not_hang_on_what_else_is_there(
+    page_of_its_own: Page, file: Path
+) -> None:
+    """Looks: each widget with all others, and alone; every element of it has the same styles."""
     page = page_of_its_own
     open_page(page, file)
     expect(page.locator(".llm101-features-title")).to_be_visible()
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert page.evaluate(FAINT_TEXTS) == []
     expect(page.locator(".llm101-playground-token").first).to_be_visible()
     looked_at, changed = page.evaluate("""() => {
       const places = [...document.querySelectorAll(".llm101-place")];
