@@ -6,6 +6,7 @@ failure can be repeated; the message names the file's number and keeps a copy of
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import re
@@ -90,7 +91,7 @@ def damaged_values(text: bytes, rng: random.Random) -> bytes:
         container, key = rng.choice(list(places(content)) or [({}, "")])
         kind = rng.randrange(5)
         if kind <= 1:
-            container[key] = rng.choice(ODD_VALUES)
+            container[key] = copy.deepcopy(rng.choice(ODD_VALUES))  # what is put in may be damaged, too
         elif kind == 2 and key in container:
             del container[key]
         elif kind == 3 and isinstance(container, dict):
@@ -204,9 +205,8 @@ def test_damaged_indexes(folder: Path) -> None:
     survive(path, path.read_bytes(), damaged_json, use, (ParameterFileError, ModelFolderError))
 
 
-@pytest.mark.filterwarnings(
-    "ignore::llm101.outside.notice.Notice"
-)  # a damaged name is an unknown key, and may be harmless
+# A damaged name is an unknown key, and may be harmless.
+@pytest.mark.filterwarnings("ignore::llm101.outside.notice.Notice")
 def test_damaged_configs(folder: Path) -> None:
     path = folder / "config.json"
     token_ids = torch.tensor([[1, 2]])

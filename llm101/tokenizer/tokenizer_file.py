@@ -133,6 +133,8 @@ def _build(path: Path, content: dict[str, Any]) -> TokenizerParts:
         _require(path, not model.get(feature), f"it uses {feature}, which byte-level BPE does not have")
     _require(path, not content.get("normalizer"), "it changes the text before encoding (a normalizer)")
     special = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    for text in special:
+        _require(path, isinstance(text, str), f"{shown(text)} is no text of a special token")
     ranks: dict[bytes, int] = {}
     for spelling, token_id in model["vocab"].items():
         if spelling in special:
@@ -171,7 +173,9 @@ def _pattern(path: Path, pre_tokenizer: dict[str, Any] | None) -> str:
         return GPT2_WORD_PATTERN
     supported = len(before) == 1 and before[0].get("type") == "Split" and before[0].get("behavior") == "Isolated"
     _require(path, supported and not last.get("use_regex", True), "its way of cutting words is not supported")
-    return before[0]["pattern"]["Regex"]
+    pattern = before[0]["pattern"]["Regex"]
+    _require(path, isinstance(pattern, str), f"{shown(pattern)} is no regular expression that cuts text")
+    return pattern
 
 
 def _require(path: Path, condition: bool, problem: str) -> None:

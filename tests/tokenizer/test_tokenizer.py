@@ -281,6 +281,12 @@ def changed_file(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path
     return path
 
 
+def cut_by(pattern: object) -> dict[str, object]:
+    """How a tokenizer.json says that a regular expression cuts the text."""
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
+    return {"type": "Sequence", "pretokenizers": [split, {"type": "ByteLevel", "use_regex": False}]}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -293,6 +299,8 @@ def changed_file(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path
         (lambda c: c["model"]["vocab"].update({"a b": 500}), "'a b' is not spelled in bytes"),
         (lambda c: c["model"]["vocab"].update(a=-1), "-1 is no token id"),
         (lambda c: c["model"]["vocab"].update(a="7"), "'7' is no token id"),
+        (lambda c: c["added_tokens"][0].update(content=49), "49 is no text of a special token"),
+        (lambda c: c.update(pre_tokenizer=cut_by(7)), "7 is no regular expression"),
         (lambda c: c["model"]["vocab"].update(a=98), "share one id"),
         (lambda c: c["model"]["vocab"].pop("a"), "no token for byte 97"),
         (lambda c: c["model"].update(merges=["a b"]), "makes no token"),
