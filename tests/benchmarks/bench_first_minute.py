@@ -104,8 +104,8 @@ def measure(n_rounds: int) -> list[dict[str, Figures]]:
         return [one_round(full) for _ in range(n_rounds)]
 
 
-def wait_for_compiler(folder: Path, patience_s: float = 300) -> None:
-    """Until it has listed what it compiled there."""
+def wait_for_compiler(folder: Path, patience_s: float = 60) -> None:
+    """Until it has listed what it compiled there; where the end of a kernel has ended it, that never comes."""
     deadline = time.monotonic() + patience_s
     while not list(folder.glob("loops-*/inference-*.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
