@@ -3,7 +3,7 @@
 It runs before anything is installed, in any Python that llm101 supports: it imports the standard library, and
 llm101/reader/installation.py, which does the same. It does not ask the network where nothing has changed or is gone.
 
-Reading order: main, Environment, then pip_install, which never leaves a reader alone with a silent screen.
+Reading order: main, Environment, then run_and_tell, which never leaves a reader alone with a silent screen.
 """
 
 from __future__ import annotations
