@@ -1,7 +1,8 @@
 """The numbers of a model on disk: list them, read and change single ones, save a copy, recognise them.
 
-It knows nothing of models or tokenizers. How the bytes of a file are laid out is in safetensors_format.py, how several
-files make one model in shard_index.py, how 16 bits make a number in number.py.
+It knows nothing of models or tokenizers. How the bytes of a file are laid out is in safetensors_format.py and
+gguf_format.py (file_header.py: which of them it is), how several files make one model in model_headers.py, how 16 bits
+make a number in number.py, how fewer do in quantised_block.py.
 
 Reading order: ParameterFile from top to bottom, then those.
 """
@@ -9,7 +10,6 @@ Reading order: ParameterFile from top to bottom, then those.
 from __future__ import annotations
 
 import difflib
-import operator
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -25,10 +25,13 @@ from llm101.outside import given
 from llm101.outside.atomic_file import atomic_file, reason
 from llm101.outside.strict_json import shown
 from llm101.parameters.errors import ParameterFileError
+from llm101.parameters.model_headers import model_headers
 from llm101.parameters.number import FLOAT_FORMATS, Number
-from llm101.parameters.opened_file import OpenedFile
-from llm101.parameters.safetensors_format import TensorEntry, read_header, write_parameters
-from llm101.parameters.shard_index import check_index, is_index, read_index
+from llm101.parameters.quantised import QUANTISED, dequantised
+from llm101.parameters.quantised_block import QuantisedBlock
+from llm101.parameters.safetensors_format import write_parameters
+from llm101.parameters.shard_index import is_index
+from llm101.parameters.tensor_entry import TensorEntry
 
 __all__ = ["Number", "ParameterFile", "ParameterFileError", "TensorEntry", "is_finite", "write_parameters"]
 
@@ -39,15 +42,15 @@ class ParameterFile:
     Each number, tensor or run of bytes is fetched when it is asked for. Nothing is kept open in between, so the
     file can be replaced or removed at any time; a file that changed since then is reported, not misread.
 
-    A model in several files, listed by an index (model.safetensors.index.json), is opened by that index, and is then
-    as one file; an offset counts in the file that `file_of` names.
+    A model in several files is as one file, opened by its index (model.safetensors.index.json) or by any one of them
+    (NAME-00001-of-00003.gguf); an offset counts in the file that `file_of` names.
 
     Args:
-        path: a safetensors file, or such an index.
+        path: a safetensors file, or such an index; or a GGUF file.
 
     Raises:
-        ParameterFileError: not there, not a valid safetensors file, or an index that its files do not fit; the line
-            says what is wrong with it.
+        ParameterFileError: not there, not a valid file of either format, or files that do not fit together; the line
+            says what is wrong.
 
     Example:
         >>> import tempfile
@@ -70,26 +73,23 @@ class ParameterFile:
             self.path = given.path(path)
         except ValueError as error:
             raise ParameterFileError(f"no parameter file: {error}") from None
-        shard_of = read_index(self.path) if is_index(self.path) else None
-        paths = [self.path]
-        if shard_of is not None:
-            paths = [self.path.parent / shard for shard in sorted(set(shard_of.values()))]
-        self.files = tuple(map(OpenedFile.at, paths))
-        headers = {file: _header(file) for file in self.files}
-        if shard_of is not None:
-            check_index(self.path, shard_of, {file.path.name: names for file, (names, _) in headers.items()})
-        self._file_of = {name: file for file, (entries, _) in headers.items() for name in entries}
-        tensors = {name: entry for entries, _ in headers.values() for name, entry in entries.items()}
-        metadata = {key: value for _, pairs in reversed(headers.values()) for key, value in pairs.items()}
+        headers = model_headers(self.path)
+        self.files = tuple(headers)
+        self._file_of = {name: file for file, header in headers.items() for name in header.tensors}
+        tensors = {name: entry for header in headers.values() for name, entry in header.tensors.items()}
+        first_last = [*reversed(headers.values())]  # where files differ, the first has the word
+        metadata = {key: text for header in first_last for key, text in header.metadata.items()}
+        gguf_metadata = {key: value for header in first_last for key, value in header.gguf_metadata.items()}
         self.tensors: Mapping[str, TensorEntry] = MappingProxyType(tensors)
-        self.metadata: Mapping[str, str] = MappingProxyType(metadata)  # where files differ, the first has the word
+        self.metadata: Mapping[str, str] = MappingProxyType(metadata)
+        self.gguf_metadata: Mapping[str, Any] = MappingProxyType(gguf_metadata)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of, in this process or another: the file is not read, and still has to be the same."""
-        return self.__dict__ | {"tensors": dict(self.tensors), "metadata": dict(self.metadata)}
+        return self.__dict__ | {name: dict(getattr(self, name)) for name in _VIEWS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        views = {name: MappingProxyType(state[name]) for name in ("tensors", "metadata")}
+        views = {name: MappingProxyType(state[name]) for name in _VIEWS}
         self.__dict__.update(state | views)
 
     def __repr__(self) -> str:
@@ -138,9 +138,18 @@ class ParameterFile:
     def tensor(self, name: str) -> Tensor:
         """The whole tensor, memory-mapped: its numbers are read from the disk as they are used.
 
-        You may change the result; that changes your copy in memory, never the file.
+        Quantised numbers are read at once, and come as float32. You may change the result; that changes your copy in
+        memory, never the file.
+
+        Raises:
+            ParameterFileError: no such tensor, or numbers of a kind that llm101 does not compute with.
         """
         entry = self.entry(name)
+        if entry.block is not None:
+            try:
+                return dequantised(self.raw(name), entry)
+            except ValueError as error:
+                raise ParameterFileError(f"{self._file_of[name].path}: the tensor {name!r} holds {error}") from None
         if entry.n_parameters == 0:
             return torch.empty(entry.shape, dtype=entry.torch_dtype)
         window = self._file_of[name].mapped(entry.offset, entry.n_bytes)
@@ -164,17 +173,33 @@ class ParameterFile:
         entry = self.entry(name)
         if entry.dtype not in FLOAT_FORMATS:
             known = ", ".join(FLOAT_FORMATS)
-            raise ParameterFileError(f"{name!r} holds {entry.dtype} numbers; bits can be shown for {known}")
-        place = tuple(_whole_number(i) for i in index)
-        if len(place) != len(entry.shape) or any(i not in range(size) for i, size in zip(place, entry.shape)):
-            raise ParameterFileError(f"{name!r} has shape {entry.shape}: no number at {place}; indices count from 0")
-        numbers_before = 0
-        for i, size in zip(place, entry.shape):
-            numbers_before = numbers_before * size + i
+            more = "; .block() shows where such a number comes from" if entry.dtype in QUANTISED else ""
+            raise ParameterFileError(f"{name!r} holds {entry.dtype} numbers; bits can be shown for {known}{more}")
+        place, numbers_before = entry.find(index)
         width = entry.torch_dtype.itemsize
         offset = entry.offset + numbers_before * width
         pattern = int.from_bytes(self._file_of[name].read(offset, width), "little")
         return Number(name, place, entry.dtype, offset, pattern)
+
+    def block(self, name: str, *index: int) -> QuantisedBlock:
+        """One number of a quantised tensor, with the block that it is packed in.
+
+        Args:
+            name: the tensor's name.
+            index: the number's place, one whole number per axis, counted from 0.
+
+        Raises:
+            ParameterFileError: no such tensor or place, or the tensor is not quantised in a way that llm101 knows.
+        """
+        entry = self.entry(name)
+        if entry.block is None or entry.dtype not in QUANTISED:
+            raise ParameterFileError(
+                f"{name!r} holds {entry.dtype} numbers; blocks are those of {', '.join(QUANTISED)}"
+            )
+        place, numbers_before = entry.find(index)
+        n_numbers, n_bytes = entry.block
+        offset = entry.offset + numbers_before // n_numbers * n_bytes
+        return QuantisedBlock(name, place, entry.dtype, offset, self._file_of[name].read(offset, n_bytes))
 
     def save_copy(self, path: str | Path, changes: Iterable[Number] = ()) -> ParameterFile:
         """Write a copy, all of it in one file, in which some numbers are others.
@@ -184,7 +209,8 @@ class ParameterFile:
             changes: numbers of this file, changed with `flip_bit` or `with_value`.
 
         Raises:
-            ParameterFileError: a change does not belong to this file, or the copy cannot be written.
+            ParameterFileError: a change does not belong to this file, the copy cannot be written, or this is a GGUF
+                model in several files.
         """
         path, changes = Path(path), list(changes)
         for number in changes:
@@ -195,6 +221,10 @@ class ParameterFile:
             raise ParameterFileError(f"{path} is the file itself; give the copy another name")
         if is_index(self.path):
             self._write_joined(path, changes)
+        elif len(self.files) > 1:
+            raise ParameterFileError(
+                f"{self.path}: llm101 does not join GGUF shards; copy one of {len(self.files)} files"
+            )
         else:
             self._write_copy(path, changes)
         return ParameterFile(path)
@@ -226,7 +256,7 @@ class ParameterFile:
             ParameterFileError: naming the first tensor that holds NaN or infinity.
         """
         for name, entry in self.tensors.items():
-            if entry.torch_dtype.is_floating_point and not is_finite(self.tensor(name)):
+            if (entry.is_float or entry.dtype in QUANTISED) and not is_finite(self.tensor(name)):
                 file = self.file_of(name)
                 raise ParameterFileError(f"{file}: {name!r} holds NaN or infinity, so no model can use it")
 
@@ -259,20 +289,5 @@ def is_finite(tensor: Tensor) -> bool:
     return bool(least.isfinite() and most.isfinite())
 
 
-def _header(file: OpenedFile) -> tuple[dict[str, TensorEntry], dict[str, str]]:
-    """The tensors in it by their names, in their order, and its metadata."""
-    with file.open() as opened:
-        try:
-            entries, metadata = read_header(opened, file.n_bytes)
-        except OSError as error:
-            raise ParameterFileError(f"{file.path}: {reason(error)}") from None
-        except ValueError as error:
-            raise ParameterFileError(f"{file.path}: {error}") from None
-    return {entry.name: entry for entry in entries}, metadata
-
-
-def _whole_number(index: object) -> int:
-    try:
-        return operator.index(index)  # type: ignore[arg-type]
-    except TypeError:
-        raise ParameterFileError(f"an index must be a whole number, got {shown(index)}") from None
+_VIEWS = ("tensors", "metadata", "gguf_metadata")
+"""What a ParameterFile shows of itself, and nobody may change."""

@@ -13,9 +13,7 @@ Source: https://github.com/huggingface/safetensors, section "Format".
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,53 +23,26 @@ from torch import Tensor
 from llm101.outside.atomic_file import atomic_file, reason
 from llm101.outside.strict_json import shown, strict_json
 from llm101.parameters.errors import ParameterFileError
+from llm101.parameters.tensor_entry import TensorEntry, is_possible_shape
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+    "F8_E8M0": torch.float8_e8m0fnu, "C64": torch.complex64,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
     "U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 """The format's names for the kinds of number, and torch's."""
+
+PACKED = {"F4": (2, 1), "F6_E2M3": (4, 3), "F6_E3M2": (4, 3)}
+"""Kinds of number of less than 8 bits, which torch does not have: how many of them stand in how many bytes."""
 
 MAX_HEADER_BYTES = 100_000_000
 """What the safetensors library allows too; the largest published models need about a hundredth of it."""
 
 MAX_AXES = 64
 """As many axes as torch computes with."""
-
-
-@dataclass(frozen=True)
-class TensorEntry:
-    """Where one tensor lies in the file, and how to read it.
-
-    Example:
-        >>> TensorEntry("model.norm.weight", (256,), "float16", offset=1024).n_bytes
-        512
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    """How many numbers there are along each axis."""
-    dtype: str
-    """The kind of number, as torch calls it."""
-    offset: int
-    """Where its first byte lies in the file."""
-
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers it holds."""
-        return math.prod(self.shape)
-
-    @property
-    def n_bytes(self) -> int:
-        """How many bytes they take."""
-        return self.n_parameters * self.torch_dtype.itemsize
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """The same kind of number as a torch object."""
-        return getattr(torch, self.dtype)
 
 
 def read_header(file: BinaryIO, n_bytes: int) -> tuple[list[TensorEntry], dict[str, str]]:
@@ -117,15 +88,19 @@ def _entry(name: str, fields: Any, data_offset: int) -> TensorEntry:
     if not isinstance(fields, dict) or fields.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"tensor {shown(name)} needs exactly dtype, shape and data_offsets, got {shown(fields)}")
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ValueError(f"tensor {shown(name)} has the unknown dtype {shown(dtype)}; known are {', '.join(DTYPES)}")
+    if not isinstance(dtype, str) or dtype not in DTYPES | PACKED:
+        known = ", ".join(DTYPES | PACKED)
+        raise ValueError(f"tensor {shown(name)} has the unknown dtype {shown(dtype)}; known are {known}")
     if not _are_counts(shape) or len(shape) > MAX_AXES:
         raise ValueError(f"tensor {shown(name)} has the impossible shape {shown(shape)}")
     if not _are_counts(offsets) or len(offsets) != 2:
         raise ValueError(f"tensor {shown(name)} has the impossible data_offsets {shown(offsets)}")
-    if math.prod(size or 1 for size in shape) >= 2**63:
+    if not is_possible_shape(tuple(shape)):
         raise ValueError(f"tensor {shown(name)} has shape {shown(shape)}, more than a machine can count")
-    entry = TensorEntry(name, tuple(shape), str(DTYPES[dtype]).removeprefix("torch."), data_offset + offsets[0])
+    torch_name = str(DTYPES.get(dtype, dtype)).removeprefix("torch.")
+    entry = TensorEntry(name, tuple(shape), torch_name, data_offset + offsets[0], PACKED.get(dtype))
+    if entry.block and entry.n_parameters % entry.block[0]:
+        raise ValueError(f"tensor {shown(name)} of shape {shown(shape)} and dtype {dtype} does not fill whole bytes")
     if offsets[1] - offsets[0] != entry.n_bytes:
         raise ValueError(
             f"tensor {shown(name)} of shape {shown(shape)} and dtype {dtype} needs {entry.n_bytes:,} bytes, "
@@ -140,7 +115,8 @@ def write_parameters(
     """Write a safetensors file: all of it, or nothing. Wider numbers come first; else the order is kept.
 
     Raises:
-        ParameterFileError: a name, dtype or metadata that the format does not have, or a file that cannot be written.
+        ParameterFileError: a name, dtype, layout or metadata that the format does not have, or a file that cannot be
+            written.
     """
     # A stable sort, so that each number lies at a multiple of its own width, as fast readers want it.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
@@ -165,6 +141,11 @@ def _header(ordered: list[tuple[str, Tensor]], metadata: dict[str, str]) -> byte
     for name, tensor in ordered:
         if not isinstance(name, str) or name == "__metadata__":
             raise ParameterFileError(f"{shown(name)} cannot be the name of a tensor")
+        if tensor.layout != torch.strided:
+            kind = str(tensor.layout).removeprefix("torch.")
+            raise ParameterFileError(
+                f"{name!r} is a sparse tensor ({kind}), which safetensors cannot store: .to_dense()"
+            )
         if tensor.dtype not in names:
             raise ParameterFileError(f"{name!r} holds {tensor.dtype}, which safetensors cannot store")
         begin, end = end, end + tensor.numel() * tensor.dtype.itemsize
