@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -189,6 +190,9 @@ class InferenceEngine:
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
         n_alternatives: int = 0,
@@ -199,7 +203,8 @@ class InferenceEngine:
         Args:
             prompt: a text, which is put after `start_ids`, or token ids, which are taken as they are.
             max_tokens: at least 1.
-            temperature, top_k, top_p, min_p, seed: see SamplingSettings.
+            temperature, top_k, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty, seed: see
+                SamplingSettings.
             stop: texts that end the completion; they are never shown.
             n_alternatives: how many of the likeliest next tokens to report with each token.
             cancel: an Event, or a function that says True, looked at between tokens: the stream just ends.
@@ -207,47 +212,73 @@ class InferenceEngine:
         Raises:
             ValueError: at once, not at the first token: a setting out of range, or a prompt that prompt_ids refuses.
         """
-        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop, n_alternatives)
+        sampling = SamplingSettings(
+            temperature, top_k, top_p, min_p, seed, repetition_penalty, frequency_penalty, presence_penalty
+        )
+        rules = Rules(sampling, max_tokens, stop, n_alternatives)
         ids = self.prompt_ids(prompt)
 
         def tokens() -> Iterator[CompletionToken]:
-            kv_cache, writer = self.new_cache(), Writer(self.tokenizer, self.end_ids, rules)
+            kv_cache, writer = self.new_cache(), Writer(self.tokenizer, self.end_ids, rules, ids)
             yield from self._decode(self.prefill(ids, kv_cache), kv_cache, writer, cancel)
 
         return tokens()
+
+    @overload
+    def complete(self, prompt: str | Sequence[int], *, n: Literal[1] = 1, **settings: Any) -> Completion: ...
+
+    @overload
+    def complete(self, prompt: str | Sequence[int], *, n: int, **settings: Any) -> list[Completion]: ...
 
     def complete(
         self,
         prompt: str | Sequence[int],
         *,
+        n: int = 1,
         max_tokens: int = 100,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
         cancel: Cancel = None,
-    ) -> Completion:
+    ) -> Completion | list[Completion]:
         """The whole completion at once; arguments as for stream.
 
         Jupyter's own stop button, or Ctrl-C, ends it early and keeps what was made.
 
+        Args:
+            n: how many samples of the same prompt, which is read once. They differ in their seeds, `seed` and those
+                that follow it; at temperature 0 they are all alike.
+
+        Returns:
+            A completion, or for n above 1 a list of them.
+
         Raises:
             ValueError: a setting out of range, or a prompt that prompt_ids refuses.
         """
-        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p, seed), max_tokens, stop)
-        ids, made = self.prompt_ids(prompt), []
-        start = read = time.perf_counter()
-        try:
+        sampling = SamplingSettings(
+            temperature, top_k, top_p, min_p, seed, repetition_penalty, frequency_penalty, presence_penalty
+        )
+        samples = [Rules(its, max_tokens, stop) for its in sampling.samples(n)]
+        ids, made = self.prompt_ids(prompt), [list[CompletionToken]() for _ in samples]
+        times = [time.perf_counter()]  # when reading began; then when it ended, and when each sample did
+        with suppress(KeyboardInterrupt):
             kv_cache = self.new_cache()
             logits = self.prefill(ids, kv_cache)
-            read = time.perf_counter()
-            for token in self._decode(logits, kv_cache, Writer(self.tokenizer, self.end_ids, rules), cancel):
-                made.append(token)  # one by one, so that an interruption loses nothing
-        except KeyboardInterrupt:
-            pass
-        return Completion.of(made, ids, read - start, time.perf_counter() - read)
+            times.append(time.perf_counter())
+            for tokens, rules in zip(made, samples):
+                kv_cache.truncate(len(ids))  # back to where the prompt ends
+                for token in self._decode(logits, kv_cache, Writer(self.tokenizer, self.end_ids, rules, ids), cancel):
+                    tokens.append(token)  # one by one, so that an interruption loses nothing
+                times.append(time.perf_counter())
+        seconds = [after - before for before, after in pairwise([*times, *[time.perf_counter()] * (n + 2)])]
+        completions = [Completion.of(tokens, ids, seconds[0], its) for tokens, its in zip(made, seconds[1:])]
+        return completions if n > 1 else completions[0]
 
     def _decode(self, logits: Tensor, kv_cache: KVCache, writer: Writer, cancel: Cancel) -> Iterator[CompletionToken]:
         while not is_cancelled(cancel):
@@ -266,6 +297,9 @@ class InferenceEngine:
         top_k: int = 0,
         top_p: float = 1.0,
         min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0,
         seed: int | Sequence[int] | None = None,
         stop: str | Sequence[str] = (),
         cancel: Cancel = None,
@@ -280,7 +314,7 @@ class InferenceEngine:
         a text only where a draw falls between the two.
 
         Args:
-            prompts, max_tokens, temperature, top_k, top_p, min_p, stop, cancel: as for complete.
+            prompts: several, each as for complete; so are the settings but for the seed.
             seed: one for all texts, or a list with one for each. Two texts of one prompt and one seed are the same.
 
         Returns:
@@ -290,10 +324,13 @@ class InferenceEngine:
         Raises:
             ValueError: a setting out of range, or a prompt that prompt_ids refuses.
         """
-        rules = Rules(SamplingSettings(temperature, top_k, top_p, min_p), max_tokens, stop)
+        sampling = SamplingSettings(
+            temperature, top_k, top_p, min_p, None, repetition_penalty, frequency_penalty, presence_penalty
+        )
+        rules = Rules(sampling, max_tokens, stop)
         ids = [self.prompt_ids(prompt) for prompt in _several(prompts)]
         each = [replace(rules, sampling=replace(rules.sampling, seed=one)) for one in _seeds(seed, len(ids))]
-        texts = [Text(one, Writer(self.tokenizer, self.end_ids, its)) for one, its in zip(ids, each)]
+        texts = [Text(one, Writer(self.tokenizer, self.end_ids, its, one)) for one, its in zip(ids, each)]
         with suppress(KeyboardInterrupt):
             write_together(texts, self._reading(len(texts)), self.model.config.context_length, cancel)
         return [text.completion() for text in texts]

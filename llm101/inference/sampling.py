@@ -1,8 +1,8 @@
 """Sampling: from the scores of all next tokens to the one token that is taken.
 
 It knows nothing of models and texts: a vector of logits goes in, probabilities or one id come out.
-The order is that of Hugging Face `generate`: temperature, top-k, top-p, min-p, each cut being made on
-the renormalised probabilities that the one before it left.
+The order is that of Hugging Face `generate`: penalties, temperature, top-k, top-p, min-p, each cut being made on
+the renormalised probabilities that the one before it left. What the penalties do is in penalties.py.
 
 Reading order: SamplingSettings, next_token_probabilities, Sampler.
 """
@@ -10,14 +10,22 @@ Reading order: SamplingSettings, next_token_probabilities, Sampler.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from llm101.inference.penalties import TokensSoFar
 from llm101.outside.given import real, whole
 from llm101.outside.strict_json import shown
+
+FLOAT32_STEP = 2.0**-23
+"""How far a float32 near 1 lies from its neighbour: probabilities are not known any closer."""
+
+MOST_SAMPLES = 10_000
+"""Of one prompt; who wants more means something else."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,17 @@ class SamplingSettings:
     """Only tokens at least this fraction as likely as the likeliest (Nguyen et al. 2024, arXiv 2407.01082). 0: all."""
     seed: int | None = None
     """The same seed gives the same text. None: different every time."""
+    repetition_penalty: float = 1.0
+    """Makes what stands in the text or its prompt less likely (Keskar et al. 2019, arXiv 1909.05858). 1: off."""
+    frequency_penalty: float = 0.0
+    """Taken off a token's score for every time that the completion has it already (as in OpenAI's API). 0: off."""
+    presence_penalty: float = 0.0
+    """Taken off once if the completion has the token already (as in OpenAI's API). 0: off."""
+
+    @property
+    def penalises(self) -> bool:
+        """Whether what is written already makes a difference."""
+        return (self.repetition_penalty, self.frequency_penalty, self.presence_penalty) != (1.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         for name, taken, is_allowed, allowed in (
@@ -55,6 +74,9 @@ class SamplingSettings:
             ("top_k", whole, lambda k: k >= 0, "be a whole number from 0 (off) upwards"),
             ("top_p", real, lambda p: 0 < p <= 1, "be above 0 and at most 1 (off)"),
             ("min_p", real, lambda p: 0 <= p <= 1, "lie from 0 (off) to 1"),
+            ("repetition_penalty", real, lambda p: 0.01 <= p <= 100, "lie from 0.01 to 100, with 1 for off"),
+            ("frequency_penalty", real, lambda p: -100 <= p <= 100, "lie from -100 to 100, with 0 for off"),
+            ("presence_penalty", real, lambda p: -100 <= p <= 100, "lie from -100 to 100, with 0 for off"),
             ("seed", whole, lambda seed: 0 <= seed < 2**63, "be a whole number from 0 to 2**63 - 1, or None"),
         ):
             given = getattr(self, name)
@@ -64,6 +86,23 @@ class SamplingSettings:
             if value is None or not is_allowed(value):
                 raise ValueError(f"{name} must {allowed}, got {shown(given)}")
             object.__setattr__(self, name, value)  # the dataclass is frozen for everybody else
+
+    def samples(self, n: int) -> list[SamplingSettings]:
+        """These settings for n samples of one prompt: the seeds count on from this one.
+
+        Raises:
+            ValueError: n below 1.
+
+        Example:
+            >>> [one.seed for one in SamplingSettings(seed=7).samples(3)]
+            [7, 8, 9]
+        """
+        count = whole(n)
+        if count is None or not 1 <= count <= MOST_SAMPLES:
+            raise ValueError(f"n must be a whole number from 1 to {MOST_SAMPLES}, got {shown(n)}")
+        if self.seed is None:
+            return [self] * count
+        return [replace(self, seed=(self.seed + i) % 2**63) for i in range(count)]
 
 
 def next_token_probabilities(logits: Tensor, settings: SamplingSettings) -> Tensor:
@@ -144,12 +183,17 @@ def _smallest_in_nucleus(probabilities: np.ndarray, top_p: float) -> float:
     """
     candidates = probabilities[probabilities >= (1 - top_p) / len(probabilities)]
     descending = np.sort(candidates)[::-1]
-    n_needed = int(descending.cumsum(dtype=np.float64).searchsorted(top_p))
+    reached = descending.cumsum(dtype=np.float64)
+    n_needed = int(reached.searchsorted(top_p - FLOAT32_STEP))  # 0.5 + 0.3 is 0.8, though their floats fall short of it
     return descending[min(n_needed, len(descending) - 1)]  # rounded sums may end just below a top_p of nearly 1
 
 
 class Sampler:
     """Takes one token after the other, with a random generator of its own.
+
+    Args:
+        settings: how freely.
+        prompt_ids: the text so far, which a repetition penalty looks at.
 
     Example:
         >>> sampler = Sampler(SamplingSettings(seed=1))
@@ -160,8 +204,9 @@ class Sampler:
         True
     """
 
-    def __init__(self, settings: SamplingSettings) -> None:
+    def __init__(self, settings: SamplingSettings, prompt_ids: Sequence[int] = ()) -> None:
         self.settings = settings
+        self._so_far = TokensSoFar(prompt_ids) if settings.penalises else None
         self._generator = torch.Generator()
         if settings.seed is None:
             self._generator.seed()
@@ -175,6 +220,16 @@ class Sampler:
         (inverse transform sampling), so that a last-bit difference in the logits does not change the text.
         """
         scores = logits if isinstance(logits, np.ndarray) else scores_of(logits)
+        if self._so_far is None:
+            return self._taken(scores)
+        s = self.settings
+        token_id = self._taken(
+            self._so_far.penalised(scores, s.repetition_penalty, s.frequency_penalty, s.presence_penalty)
+        )
+        self._so_far.add(token_id)
+        return token_id
+
+    def _taken(self, scores: np.ndarray) -> int:
         if self.settings.temperature == 0:
             return _likeliest(scores)
         probabilities = _probabilities(scores, self.settings)

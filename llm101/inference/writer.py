@@ -6,7 +6,7 @@ It knows the tokenizer and the rules of one completion, and nothing of models.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """Writes one text, a token at a time."""
+    """Writes one text, a token at a time, after the ids of its prompt."""
 
-    def __init__(self, tokenizer: Tokenizer, end_ids: Collection[int], rules: Rules) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, end_ids: Collection[int], rules: Rules, prompt_ids: Sequence[int] = ()
+    ) -> None:
         self._tokenizer, self._end_ids, self._rules, self._n_made = tokenizer, end_ids, rules, 0
-        self._sampler, self._shown = Sampler(rules.sampling), ShownText(rules.stop)
+        self._sampler, self._shown = Sampler(rules.sampling, prompt_ids), ShownText(rules.stop)
 
     def next_token(self, logits: Tensor, room: int) -> CompletionToken:
         """Take the next token.
