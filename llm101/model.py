@@ -1,132 +1,29 @@
 """The model: a stack of Transformer layers that puts the parameters to work.
 
 It knows nothing of files, tokenizers, sampling, training or interpretability. It is the Llama
-family's decoder: RMSNorm, rotary positions, grouped-query attention and a SwiGLU MLP, under
-Hugging Face's own tensor names, so that a checkpoint's tensors load by name without a table.
+family's decoder: RMSNorm, rotary positions, grouped-query attention and a SwiGLU MLP or a mixture
+of experts, under Hugging Face's own tensor names, so that tensors load by name without a table.
 
-Reading order: ModelConfig, Transformer (top to bottom: tokens in, logits out), Layer, Attention,
-MLP, then the small pieces they stand on (RMSNorm, rotary positions, CapturePoint).
+Reading order: Transformer (top to bottom: tokens in, logits out), Layer, Attention, MLP,
+MixtureOfExperts, then the small pieces they stand on (RMSNorm, CapturePoint, causal_mask). Its
+shape is in model_config.py; how positions are told apart, in rotary.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llm101.outside.given import real, whole
+from llm101.model_config import ModelConfig
+from llm101.outside.given import whole
 from llm101.outside.strict_json import shown
+from llm101.rotary import RopeScaling, rotary_frequencies, rotary_table, rotate
 
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The shape of a model: everything about it that is not a parameter.
-
-    Raises:
-        ValueError: naming the field, the value it got and what would be allowed.
-
-    Example:
-        >>> config = ModelConfig(vocab_size=4096, d_model=256, n_layers=6, n_heads=8, n_kv_heads=4)
-        >>> config.d_head, config.d_mlp
-        (32, 704)
-        >>> config.n_parameters
-        5475584
-    """
-
-    vocab_size: int
-    """How many different tokens there are."""
-    d_model: int
-    """Width of the residual stream: how many numbers stand for one token."""
-    n_layers: int
-    """How many layers are stacked."""
-    n_heads: int
-    """Attention heads per layer (query heads)."""
-    n_kv_heads: int = 0
-    """Key/value heads, each shared by n_heads / n_kv_heads query heads. 0: as many as n_heads."""
-    d_head: int = 0
-    """Width of one head. 0: d_model / n_heads."""
-    d_mlp: int = 0
-    """Width of the MLP's hidden layer. 0: 8/3 of d_model, rounded up to a multiple of 64."""
-    context_length: int = 512
-    """How many tokens the model can look at, at most."""
-    rope_theta: float = 10_000.0
-    """Base of the rotary wavelengths."""
-    norm_eps: float = 1e-5
-    """Added to the mean square in RMSNorm, so that it never divides by zero."""
-    tie_embeddings: bool = True
-    """Whether the output layer reuses the embedding's numbers."""
-    qkv_bias: bool = False
-    """Whether q, k and v have a bias (Qwen2)."""
-    qk_norm: bool = False
-    """Whether q and k are normalised per head (Qwen3)."""
-    sliding_window: int | None = None
-    """If set, a token sees only that many tokens back, itself included (Mistral)."""
-
-    def __post_init__(self) -> None:
-        self._take_count("vocab_size", "d_model", "n_layers", "n_heads", "context_length")
-        for name, standard in (
-            ("n_kv_heads", self.n_heads),
-            ("d_head", self.d_model // self.n_heads),
-            ("d_mlp", 64 * -(-8 * self.d_model // 192)),
-        ):
-            if whole(getattr(self, name)) == 0:
-                object.__setattr__(self, name, standard)  # the dataclass is frozen for everybody else
-        self._take_count("n_kv_heads", "d_head", "d_mlp")
-        if self.n_heads % self.n_kv_heads:
-            raise ValueError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
-        if self.d_head % 2:
-            raise ValueError(f"d_head must be even, because rotary positions turn pairs of numbers, got {self.d_head}")
-        for name, most, allowed in (
-            ("rope_theta", math.inf, "be a number above 0"),
-            ("norm_eps", 1, "lie between 0 and 1"),
-        ):
-            value = real(getattr(self, name))
-            if value is None or not 0 < value < most:
-                raise ValueError(f"{name} must {allowed}, got {shown(getattr(self, name))}")
-            object.__setattr__(self, name, value)
-        if self.sliding_window is not None:
-            self._take_count("sliding_window")
-
-    def _take_count(self, *names: str) -> None:
-        for name in names:
-            value = whole(getattr(self, name))
-            if value is None or not 1 <= value <= 2**31:
-                raise ValueError(f"{name} must be a whole number from 1 to 2**31, got {shown(getattr(self, name))}")
-            object.__setattr__(self, name, value)
-
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor of the model, in file order; no memory is used for them."""
-        d, q, kv = self.d_model, self.n_heads * self.d_head, self.n_kv_heads * self.d_head
-        shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (self.vocab_size, d)}
-        for layer in range(self.n_layers):
-            at = f"model.layers.{layer}."
-            shapes[at + "input_layernorm.weight"] = (d,)
-            for name, rows in (("q", q), ("k", kv), ("v", kv)):
-                shapes[f"{at}self_attn.{name}_proj.weight"] = (rows, d)
-                if self.qkv_bias:
-                    shapes[f"{at}self_attn.{name}_proj.bias"] = (rows,)
-            shapes[at + "self_attn.o_proj.weight"] = (d, q)
-            if self.qk_norm:
-                shapes[at + "self_attn.q_norm.weight"] = (self.d_head,)
-                shapes[at + "self_attn.k_norm.weight"] = (self.d_head,)
-            shapes[at + "post_attention_layernorm.weight"] = (d,)
-            shapes[at + "mlp.gate_proj.weight"] = (self.d_mlp, d)
-            shapes[at + "mlp.up_proj.weight"] = (self.d_mlp, d)
-            shapes[at + "mlp.down_proj.weight"] = (d, self.d_mlp)
-        shapes["model.norm.weight"] = (d,)
-        if not self.tie_embeddings:
-            shapes["lm_head.weight"] = (self.vocab_size, d)
-        return shapes
-
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers a model of this shape holds; tied embeddings count once."""
-        return sum(math.prod(shape) for shape in self.tensor_shapes().values())
+__all__ = ["CapturePoint", "KeyValueStore", "ModelConfig", "RopeScaling", "Transformer", "causal_mask"]
 
 
 class KeyValueStore(Protocol):
@@ -138,6 +35,10 @@ class KeyValueStore(Protocol):
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Keep new keys and values [batch, n_kv_heads, seq, d_head]; return all of that layer so far."""
         ...
+
+
+Mask: TypeAlias = Tensor | None
+"""True where a token may look; None: at itself and at all that came before."""
 
 
 class Transformer(nn.Module):
@@ -167,7 +68,7 @@ class Transformer(nn.Module):
         kv_cache: KeyValueStore | None = None,
         *,
         positions: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        attention_mask: Mask | Mapping[int | None, Mask] = None,
         last_only: bool = False,
     ) -> Tensor:
         """Run the model.
@@ -177,7 +78,8 @@ class Transformer(nn.Module):
             kv_cache: keys and values of earlier tokens; the new ones are appended to it.
             positions: [batch, seq], the place of each token in its text; counted on from the cache if left out.
             attention_mask: True where a token may look, broadcast over [batch, n_heads, seq, cached + seq];
-                causal (itself and what came before) if left out.
+                causal (itself and what came before) if left out. One for all layers, or {window: mask}
+                with one for each `config.window(layer)`.
             last_only: score only the last position, which is all that generating text needs.
 
         Returns:
@@ -227,23 +129,22 @@ class Transformer(nn.Module):
 class Decoder(nn.Module):
     """Embedding, the layers, a last normalisation. Its name in a checkpoint is `model`."""
 
-    cos: Tensor
-    sin: Tensor
-
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.frequencies = rotary_frequencies(config.rope_theta, config.d_head, config.rope_scaling)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
         self.embedding = CapturePoint()
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.n_layers))
         self.norm = RMSNorm(config.d_model, config.norm_eps)
         self.normed = CapturePoint()
-        cos, sin = rotary_table(config)
-        self.register_buffer("cos", cos, persistent=False)
-        self.register_buffer("sin", sin, persistent=False)
 
     def forward(
-        self, token_ids: Tensor, kv_cache: KeyValueStore | None, positions: Tensor | None, mask: Tensor | None
+        self,
+        token_ids: Tensor,
+        kv_cache: KeyValueStore | None,
+        positions: Tensor | None,
+        mask: Mask | Mapping[int | None, Mask],
     ) -> Tensor:
         seq, past = token_ids.shape[1], kv_cache.length if kv_cache is not None else 0
         if past + seq > self.config.context_length:
@@ -252,15 +153,28 @@ class Decoder(nn.Module):
                 "shorten the prompt or ask for fewer tokens"
             )
         if positions is None:
-            cos, sin = self.cos[past : past + seq], self.sin[past : past + seq]
-        else:
-            cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
+            positions = torch.arange(past, past + seq, device=token_ids.device)
+        cos, sin = self.rotary(positions)
         if mask is None:
-            mask = causal_mask(seq, past, self.config.sliding_window, token_ids.device)
+            mask = self.masks(seq, past, token_ids.device)
         residual = self.embedding(self.embed_tokens(token_ids))
-        for layer in self.layers:
-            residual = layer(residual, cos, sin, mask, kv_cache=kv_cache)
+        for i, layer in enumerate(self.layers):
+            of_layer = mask[self.config.window(i)] if isinstance(mask, Mapping) else mask
+            residual = layer(residual, cos, sin, of_layer, kv_cache=kv_cache)
         return self.normed(self.norm(residual))
+
+    def rotary(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of the angles at positions [seq] or [batch, seq], as the layers take them."""
+        scaling = self.config.rope_scaling
+        cos, sin = rotary_table(
+            positions, self.frequencies.to(positions.device), 1.0 if scaling is None else scaling.magnitude
+        )
+        return (cos, sin) if positions.ndim == 1 else (cos.unsqueeze(1), sin.unsqueeze(1))  # for each head
+
+    def masks(self, seq: int, past: int, device: torch.device) -> dict[int | None, Mask]:
+        """For each window that a layer may have, where the new tokens may look."""
+        windows = {self.config.window(layer) for layer in range(self.config.n_layers)}
+        return {window: causal_mask(seq, past, window, device) for window in windows}
 
 
 class Layer(nn.Module):
@@ -273,11 +187,11 @@ class Layer(nn.Module):
         self.self_attn = Attention(config, index)
         self.resid_mid = CapturePoint()
         self.post_attention_layernorm = RMSNorm(config.d_model, config.norm_eps)
-        self.mlp = MLP(config)
+        self.mlp = MixtureOfExperts(config) if config.has_experts(index) else MLP(config, config.d_mlp)
         self.resid_post = CapturePoint()
 
     def forward(
-        self, residual: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, *, kv_cache: KeyValueStore | None
+        self, residual: Tensor, cos: Tensor, sin: Tensor, mask: Mask, *, kv_cache: KeyValueStore | None
     ) -> Tensor:
         residual = self.resid_pre(residual)
         residual = self.resid_mid(residual + self.self_attn(self.input_layernorm(residual), cos, sin, mask, kv_cache))
@@ -290,27 +204,28 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig, index: int) -> None:
         super().__init__()
         self.index, self.d_head = index, config.d_head
+        self.knows_positions = index not in config.layers_without_rope
         self.n_heads, self.n_kv_heads = config.n_heads, config.n_kv_heads
         q_width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
         self.q_proj = nn.Linear(config.d_model, q_width, bias=config.qkv_bias)
         self.k_proj = nn.Linear(config.d_model, kv_width, bias=config.qkv_bias)
         self.v_proj = nn.Linear(config.d_model, kv_width, bias=config.qkv_bias)
-        self.o_proj = nn.Linear(q_width, config.d_model, bias=False)
+        self.o_proj = nn.Linear(q_width, config.d_model, bias=config.o_bias)
         if config.qk_norm:
             self.q_norm = RMSNorm(config.d_head, config.norm_eps)
             self.k_norm = RMSNorm(config.d_head, config.norm_eps)
         self.q, self.k, self.v, self.attention_pattern = (CapturePoint() for _ in range(4))
 
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, kv_cache: KeyValueStore | None
-    ) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Mask, kv_cache: KeyValueStore | None) -> Tensor:
         batch, seq, _ = x.shape
         q = self.q_proj(x).view(batch, seq, self.n_heads, self.d_head)
         k = self.k_proj(x).view(batch, seq, self.n_kv_heads, self.d_head)
         v = self.v_proj(x).view(batch, seq, self.n_kv_heads, self.d_head).transpose(1, 2)
         if hasattr(self, "q_norm"):
             q, k = self.q_norm(q), self.k_norm(k)
-        q, k = rotate(q.transpose(1, 2), cos, sin), rotate(k.transpose(1, 2), cos, sin)
+        q, k = q.transpose(1, 2), k.transpose(1, 2)
+        if self.knows_positions:
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         q, k, v = self.q(q), self.k(k), self.v(v)  # [batch, n_heads or n_kv_heads, seq, d_head]
         if kv_cache is not None:
             k, v = kv_cache.append(self.index, k, v)
@@ -325,15 +240,41 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """SwiGLU (Shazeer 2020, arXiv 2002.05202): a gate decides how much of each hidden number passes."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, d_hidden: int) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.d_model, config.d_mlp, bias=False)
-        self.up_proj = nn.Linear(config.d_model, config.d_mlp, bias=False)
-        self.down_proj = nn.Linear(config.d_mlp, config.d_model, bias=False)
+        self.gate_proj = nn.Linear(config.d_model, d_hidden, bias=config.mlp_bias)
+        self.up_proj = nn.Linear(config.d_model, d_hidden, bias=config.mlp_bias)
+        self.down_proj = nn.Linear(d_hidden, config.d_model, bias=config.mlp_bias)
         self.hidden = CapturePoint()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(self.hidden(F.silu(self.gate_proj(x)) * self.up_proj(x)))
+
+
+class MixtureOfExperts(nn.Module):
+    """Many MLPs, of which each token uses the few that a router chooses (arXiv 1701.06538, 2401.04088).
+
+    The model holds the parameters of all experts, and a token costs the time of those that it uses.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.n_active, self.normalise = config.n_active_experts, config.normalise_expert_weights
+        self.gate = nn.Linear(config.d_model, config.n_experts, bias=False)
+        self.router = CapturePoint()
+        self.experts = nn.ModuleList(MLP(config, config.d_expert) for _ in range(config.n_experts))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.router(self.gate(x))  # [batch, seq, n_experts]
+        weights, chosen = scores.softmax(dim=-1, dtype=torch.float32).topk(self.n_active)  # [batch, seq, n_active]
+        if self.normalise:
+            weights = weights / weights.sum(dim=-1, keepdim=True)
+        out = torch.zeros_like(x)
+        for i in chosen.unique().tolist():  # an expert reads all tokens that chose it at once
+            text, place, choice = torch.where(chosen == i)
+            share = weights[text, place, choice, None].to(x.dtype)
+            out[text, place] += share * self.experts[i](x[text, place])
+        return out
 
 
 class RMSNorm(nn.Module):
@@ -357,29 +298,6 @@ class CapturePoint(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
-
-
-def rotary_table(config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary angles, each [context_length, d_head] (RoFormer, arXiv 2104.09864).
-
-    Pair i of a head turns by position * theta**(-2i / d_head): the first pairs fast, the last ones slowly.
-    """
-    wavelengths = config.rope_theta ** (-torch.arange(0, config.d_head, 2, dtype=torch.float32) / config.d_head)
-    angles = torch.arange(config.context_length, dtype=torch.float32)[:, None] * wavelengths
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair (x[i], x[i + d_head/2]) by its angle, so that q·k depends on distance alone.
-
-    Example:
-        >>> quarter_turn = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0])   # cos 90°, sin 90°
-        >>> rotate(torch.tensor([1.0, 0.0]), *quarter_turn)
-        tensor([0., 1.])
-    """
-    first, second = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat((-second, first), dim=-1) * sin).to(x.dtype)
 
 
 def causal_mask(seq: int, past: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -19,6 +19,8 @@ LIBRARY, WIDGETS = ROOT / "llm101", ROOT / "widgets"
 
 STOREYS = (
     ("outside", "diagrams", "exercises"),
+    ("rotary",),
+    ("model_config",),
     ("tokenizer", "model"),
     ("corpus", "parameters", "inference"),
     ("library", "estimates", "pretraining"),

@@ -20,8 +20,6 @@ from llm101.model import (
     Transformer,
     attention_pattern,
     causal_mask,
-    rotary_table,
-    rotate,
 )
 
 TINY = ModelConfig(vocab_size=50, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=24)
@@ -114,33 +112,6 @@ def test_a_config_of_any_size_is_counted_without_making_the_model() -> None:
     assert dataclasses.replace(TINY, vocab_size=2**31, d_model=2**31, d_head=2).n_parameters > 2**62
 
 
-# Rotary positions
-
-
-def test_the_first_pair_turns_by_one_radian_per_position() -> None:
-    cos, sin = rotary_table(dataclasses.replace(TINY, d_head=4, rope_theta=10_000.0))
-    # Pairs of a head of 4: (0, 2) turns by position / 10000^0, (1, 3) by position / 10000^(2/4) = position / 100.
-    x = torch.tensor([1.0, 1.0, 0.0, 0.0])
-    expected = [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)]
-    assert rotate(x, cos[3], sin[3]).tolist() == pytest.approx(expected, abs=1e-6)
-
-
-def test_turned_queries_and_keys_know_only_their_distance() -> None:
-    cos, sin = rotary_table(TINY)
-    q, k = torch.randn(2, TINY.d_head, generator=torch.Generator().manual_seed(0))
-    near = rotate(q, cos[5], sin[5]) @ rotate(k, cos[2], sin[2])
-    far = rotate(q, cos[20], sin[20]) @ rotate(k, cos[17], sin[17])
-    other = rotate(q, cos[20], sin[20]) @ rotate(k, cos[16], sin[16])
-    assert near.item() == pytest.approx(far.item(), abs=1e-5)
-    assert abs(near.item() - other.item()) > 1e-3
-
-
-def test_turning_keeps_the_length() -> None:
-    cos, sin = rotary_table(TINY)
-    x = torch.randn(TINY.context_length, TINY.d_head, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(rotate(x, cos, sin).norm(dim=-1), x.norm(dim=-1), atol=1e-5)
-
-
 # The small pieces
 
 
@@ -152,7 +123,7 @@ def test_rms_norm_worked_by_hand() -> None:
 
 
 def test_the_mlp_is_down_of_silu_of_gate_times_up() -> None:
-    mlp = MLP(ModelConfig(vocab_size=1, d_model=2, n_layers=1, n_heads=1, d_mlp=1))
+    mlp = MLP(ModelConfig(vocab_size=1, d_model=2, n_layers=1, n_heads=1), d_hidden=1)
     mlp.gate_proj.weight.data = torch.tensor([[1.0, 0.0]])
     mlp.up_proj.weight.data = torch.tensor([[0.0, 2.0]])
     mlp.down_proj.weight.data = torch.tensor([[1.0], [-1.0]])

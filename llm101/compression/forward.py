@@ -52,6 +52,7 @@ class ExactModel:
     """
 
     def __init__(self, model: Transformer, vocab_size: int) -> None:
+        _refuse_other_shapes(model.config)
         self.config, tensors = model.config, model.state_dict()
         numbers = {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
         self.exact_digest = _exact_digest(model.config, numbers)
@@ -165,8 +166,14 @@ def _exact_digest(config: ModelConfig, numbers: dict[str, np.ndarray]) -> bytes:
     return digest.digest()
 
 
-def _spelled(config: ModelConfig) -> str:
-    """The shape as text; what came later counts only where it is used, so that older files find their model still."""
+def _refuse_other_shapes(config: ModelConfig) -> None:
+    """What came into a ModelConfig later is not computed here yet."""
     later = {field.name: field.default for field in fields(config) if field.name not in SHAPE_FIELDS}
-    used = [name for name in sorted(later) if getattr(config, name) != later[name]]
-    return f"ModelConfig({', '.join(f'{name}={getattr(config, name)!r}' for name in (*SHAPE_FIELDS, *used))})"
+    used = [name for name, default in later.items() if getattr(config, name) != default]
+    if used:
+        raise ValueError(f"the compressor does not compute models with {', '.join(used)}; use another model")
+
+
+def _spelled(config: ModelConfig) -> str:
+    """The shape as text."""
+    return f"ModelConfig({', '.join(f'{name}={getattr(config, name)!r}' for name in SHAPE_FIELDS)})"

@@ -34,7 +34,7 @@ class SideBySide:
         ...     k, v = cache.append(0, torch.zeros(1, 2, n, 8), torch.zeros(1, 2, n, 8))
         >>> cache.go_on_with([0, 1])
         >>> positions, mask = cache.places(1)[1], cache.mask(1)
-        >>> positions.tolist(), mask.squeeze().tolist()
+        >>> positions.tolist(), mask[None].squeeze().tolist()
         ([[3], [1]], [[True, True, True, True], [True, True, False, False]])
     """
 
@@ -67,8 +67,8 @@ class SideBySide:
         """Where the next n tokens of each text come to stand: its row [batch, 1], their positions [batch, n]."""
         return self._rows, self._starts + torch.arange(n, device=self._starts.device)
 
-    def mask(self, n: int) -> Tensor | None:
-        """True where one of the next n tokens may look, [batch, 1, n, length + n].
+    def mask(self, n: int) -> dict[int | None, Tensor] | None:
+        """True where one of the next n tokens may look, [batch, 1, n, length + n], for each window of the model's.
 
         None if the texts are equally long: the model's own rule is right then.
         """
@@ -76,8 +76,9 @@ class SideBySide:
             return None
         query = self.places(n)[1][:, None, :, None]
         key = torch.arange(self.length + n, device=query.device)
-        window = self.config.sliding_window
-        return key <= query if window is None else (key <= query) & (key > query - window)
+        windows = {self.config.window(layer) for layer in range(self.config.n_layers)}
+        before = key <= query
+        return {window: before if window is None else before & (key > query - window) for window in windows}
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Keep one layer's new keys and values; return all of these texts: see KVCache.append."""

@@ -266,10 +266,11 @@ def test_a_text_that_comes_in_pieces_is_steered_as_a_whole_at_any_layer(
 
 def test_a_layer_run_without_its_kv_cache_by_name_is_refused(lm: LanguageModel, sae: SparseAutoencoder) -> None:
     decoder, residual = lm.model.model, torch.zeros(1, 2, 16)
+    cos, sin = decoder.rotary(torch.arange(2))
     with Steering.of(sae, 7, 40.0).on(lm.model):
         with pytest.raises(CaptureError, match="knows a text by its KV cache: call the layer with kv_cache="):
-            decoder.layers[1](residual, decoder.cos[:2], decoder.sin[:2], None)
-        assert decoder.layers[1](residual, decoder.cos[:2], decoder.sin[:2], None, kv_cache=None).shape == (1, 2, 16)
+            decoder.layers[1](residual, cos, sin, None)
+        assert decoder.layers[1](residual, cos, sin, None, kv_cache=None).shape == (1, 2, 16)
 
 
 def test_texts_written_by_turns_remember_what_they_have_called(lm: LanguageModel, sae: SparseAutoencoder) -> None:

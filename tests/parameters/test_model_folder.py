@@ -146,7 +146,7 @@ def test_another_parameter_file_can_take_the_place_of_the_folders_own(folder: Pa
 
 def test_a_smaller_context_can_be_chosen(folder: Path) -> None:
     loaded = load_transformer(folder, context_length=8)
-    assert loaded.model.cos.shape[0] == 8
+    assert loaded.config.context_length == 8
     with pytest.raises(ValueError, match="9 tokens do not fit the context of 8"):
         loaded(torch.zeros(1, 9, dtype=torch.long))
 

@@ -2,12 +2,14 @@
 
 It knows snapshots of a model (snapshot.py) and the KV cache, and nothing of tokenizers and sampling. It is used
 only where it gives what the plain path gives (within 1e-4 in the logits): on a CPU, in float32, once
-its loops are compiled, and while nobody has hung a hook into the model. Everything else takes the plain path.
+its loops are compiled, for a shape that they compute, and while nobody has hung a hook into the model. Everything
+else takes the plain path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +20,20 @@ from torch import Tensor, nn
 from llm101 import model as plain
 from llm101.inference.compiled.snapshot import Snapshot, looked_up, loops
 from llm101.inference.kv_cache import KVCache
-from llm101.model import Transformer
+from llm101.model import ModelConfig, Transformer
 
 FEW_ROWS = 24  # up to here the compiled loops are faster than torch's matrix product
 PLAIN_MODULES = {
     *(plain.Transformer, plain.Decoder, plain.Layer, plain.Attention, plain.MLP, plain.RMSNorm, plain.CapturePoint),
     *(nn.Linear, nn.Embedding, nn.ModuleList),
 }
+COMPUTED_FIELDS = frozenset(
+    """
+    vocab_size d_model n_layers n_heads n_kv_heads d_head d_mlp context_length norm_eps tie_embeddings
+    qkv_bias qk_norm sliding_window rope_theta rope_scaling
+    """.split()  # noqa: SIM905 - as config_keys.py has its lists
+)
+"""What the loops know of a ModelConfig; whatever else is in use, such as experts, they would leave out."""
 Attend = Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -54,6 +63,7 @@ class FastDecoder:
         self._snapshot: Snapshot | None = None
         self._hooks: list[dict] = []
         self._is_plain = False
+        self._turns: tuple[np.ndarray, np.ndarray] = (np.empty((0, 0)), np.empty((0, 0)))
 
     def __reduce__(self) -> tuple[type[FastDecoder], tuple[Transformer]]:
         return FastDecoder, (self._model,)  # a copy looks at its own model, when its first prompt comes
@@ -76,10 +86,10 @@ class FastDecoder:
         """Look at the model and its parameters as they are now."""
         model = self._model
         modules = list(model.modules())
-        if loops.look() is None or not all(map(_is_plain, modules)):
+        if not is_computed(model.config) or loops.look() is None or not all(map(_is_plain, modules)):
             self._is_plain = False
             return
-        tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+        tensors = [t for m in modules for t in m._parameters.values() if t is not None]
         places = [(t.data_ptr(), t.shape) for t in tensors]
         last = self._snapshot
         # What was seen last time is still where the parameters lie, but the numbers there may be others by now.
@@ -91,6 +101,14 @@ class FastDecoder:
     def _seen(self) -> Snapshot:
         assert self._snapshot is not None, "the engine asks is_ready first"
         return self._snapshot
+
+    def _turned(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines and sines of the angles at the first n positions, and at some more: a table that doubles."""
+        cos, sin = self._turns
+        if len(cos) < n:
+            cos, sin = (turns.numpy() for turns in self._model.model.rotary(torch.arange(max(n, 2 * len(cos), 512))))
+            self._turns = cos, sin  # complete before another thread sees it
+        return cos, sin
 
     def prefill(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         """Read all tokens at once; returns the logits [vocab_size] of what comes after the last."""
@@ -120,7 +138,7 @@ class FastDecoder:
         here = slice(position, position + 1)
         snapshot = self._seen()
         w, small, first = snapshot.weights, snapshot.decoding(), 0
-        x, cos, sin = w.embedding[token_id : token_id + 1].copy(), w.cos[here], w.sin[here]
+        x, (cos, sin) = w.embedding[token_id : token_id + 1].copy(), (t[here] for t in self._turned(position + 1))
         for stack in small.stacks:
             loops.module.layers_step(x, stack, first, cos, sin, self._eps, keys, values, position, self._window)
             first += len(stack.q)
@@ -165,7 +183,7 @@ class FastDecoder:
         seen, read = snapshot.weights, snapshot.weights if big else snapshot.decoding()
         layers, head = read.layers, read.head
         x = seen.embedding[list(token_ids)]
-        cos, sin = seen.cos[positions], seen.sin[positions]
+        cos, sin = (turns[positions] for turns in self._turned(int(positions.max()) + 1))
         for i, w in enumerate(layers):
             kept = slice(-1 if last_only and i == len(layers) - 1 else None, None)
             h = loops.module.rms_norm(x, w.attention_norm, eps)
@@ -176,6 +194,13 @@ class FastDecoder:
             h = loops.module.rms_norm(x, w.mlp_norm, eps)
             x = project_onto(x, w.down, gated(w.gate, w.up, h))
         return loops.module.project(head, loops.module.rms_norm(x, seen.final_norm, eps))
+
+
+def is_computed(config: ModelConfig) -> bool:
+    """Whether the loops compute all that such a model does."""
+    return all(
+        field.name in COMPUTED_FIELDS or getattr(config, field.name) == field.default for field in fields(config)
+    )
 
 
 def _is_plain(module: nn.Module) -> bool:

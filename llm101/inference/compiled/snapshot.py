@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from llm101.inference.compiled.loops import Loops
-from llm101.model import Layer, Transformer
+from llm101.model import MLP, Layer, Transformer
 
 loops = Loops("llm101.inference.compiled.kernels", "llm101.inference.compiled.rehearsal", "inference")
 
@@ -35,8 +35,6 @@ class Weights(NamedTuple):
     """kernels.LayerWeights of each layer."""
     final_norm: np.ndarray
     head: np.ndarray
-    cos: np.ndarray
-    sin: np.ndarray
 
 
 class Decoding(NamedTuple):
@@ -101,14 +99,13 @@ def looked_up(model: Transformer, places: list[tuple[int, torch.Size]]) -> Weigh
         [_layer_weights(layer) for layer in decoder.layers],
         _array(decoder.norm.weight),
         _array(model.lm_head.weight),
-        decoder.cos.numpy(),
-        decoder.sin.numpy(),
     )
 
 
 def _layer_weights(layer: nn.Module) -> Any:
     """A layer's parameters as kernels.LayerWeights."""
     assert isinstance(layer, Layer)
+    assert isinstance(layer.mlp, MLP)
     a, mlp = layer.self_attn, layer.mlp
     bias = [NOTHING if p.bias is None else _array(p.bias) for p in (a.q_proj, a.k_proj, a.v_proj)]
     norm = [_array(getattr(a, name).weight) if hasattr(a, name) else NOTHING for name in ("q_norm", "k_norm")]

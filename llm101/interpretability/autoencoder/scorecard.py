@@ -19,7 +19,7 @@ from torch import Tensor
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.capture import capture
 from llm101.interpretability.residuals import Progress, padded_batches
-from llm101.model import Transformer, causal_mask
+from llm101.model import Transformer
 
 DENSE = 0.1
 """A latent that is active on a larger share of the tokens than this counts as dense."""
@@ -169,7 +169,8 @@ def run_from(model: Transformer, layer: int, residual: Tensor) -> Tensor:
     A hook could change the stream too, but then the layers below would compute the same again for each change.
     """
     decoder, seq = model.model, residual.shape[1]
-    mask = causal_mask(seq, 0, model.config.sliding_window, residual.device)
-    for later in decoder.layers[layer:]:
-        residual = later(residual, decoder.cos[:seq], decoder.sin[:seq], mask, kv_cache=None)
+    cos, sin = decoder.rotary(torch.arange(seq, device=residual.device))
+    masks = decoder.masks(seq, 0, residual.device)
+    for i, later in enumerate(decoder.layers[layer:], start=layer):
+        residual = later(residual, cos, sin, masks[model.config.window(i)], kv_cache=None)
     return model.lm_head(decoder.norm(residual))
