@@ -149,7 +149,7 @@ class ParameterFile:
             try:
                 return dequantised(self.raw(name), entry)
             except ValueError as error:
-                raise ParameterFileError(f"{self._file_of[name].path}: the tensor {name!r} holds {error}") from None
+                raise ParameterFileError(f"{self._file_of[name].path}: {name!r}: {error}") from None
         if entry.n_parameters == 0:
             return torch.empty(entry.shape, dtype=entry.torch_dtype)
         window = self._file_of[name].mapped(entry.offset, entry.n_bytes)
