@@ -64,7 +64,7 @@ def random_blocks(kind: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarra
     """Valid blocks whose every bit is random, but for small scales."""
     n_bytes, rng = K_BLOCKS[kind], np.random.default_rng(seed)
     blocks = rng.integers(0, 256, (*shape[:-1], shape[-1] // 256, n_bytes), dtype=np.uint8)
-    scales = (rng.uniform(0.5, 1, (*blocks.shape[:-1], 2)) * 2e-3).astype(np.float16).view(np.uint8)
+    scales = (rng.uniform(0.5, 1, (*blocks.shape[:-1], 2)) * 2e-4).astype(np.float16).view(np.uint8)
     if kind == "Q6_K":
         blocks[..., 208:210] = scales[..., :2]
     else:
@@ -109,29 +109,43 @@ def metadata_of(config: Any) -> dict[str, Any]:
 
 def tensors_of(model: Any) -> dict[str, np.ndarray]:
     """The model's tensors under llama.cpp's names, as it orders them."""
-    config = model.config
-    family = ARCHITECTURES[config.model_type]
-    names = get_tensor_name_map(MODEL_ARCH[family.upper()], config.num_hidden_layers)
     found: dict[str, np.ndarray] = {}
     for name, tensor in unstacked(model.state_dict()).items():
-        if name == "lm_head.weight" and config.tie_word_embeddings:
-            continue
-        theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        assert theirs is not None, name
+        theirs, n_heads = place_of(name, model.config)
         numbers = tensor.detach().float().numpy()
-        if family in ("llama", "smollm3") and ".q_proj." in name:
-            numbers = interleaved(numbers, config.num_attention_heads)
-        if family in ("llama", "smollm3") and ".k_proj." in name:
-            numbers = interleaved(numbers, config.num_key_value_heads)
-        found[theirs] = numbers
-    return found | rope_factors(config)
+        found[theirs] = numbers[interleaving(len(numbers), n_heads)] if n_heads else numbers
+    if model.config.tie_word_embeddings:
+        del found["output.weight"]
+    return found | rope_factors(model.config)
 
 
-def interleaved(rows: np.ndarray, n_heads: int) -> np.ndarray:
-    """The rows of each head in the converter's order: 0, n/2, 1, n/2 + 1, ... of its n rows."""
-    n = len(rows) // n_heads
-    order = [head * n + half * (n // 2) + i for head in range(n_heads) for i in range(n // 2) for half in (0, 1)]
-    return rows[order]
+def fill(model: Any, tensors: dict[str, np.ndarray]) -> Any:
+    """The same model with these numbers, which tensors_of would give."""
+    tensors = {"output.weight": tensors["token_embd.weight"]} | tensors
+    for name, tensor in unstacked(model.state_dict()).items():
+        theirs, n_heads = place_of(name, model.config)
+        rows = np.argsort(interleaving(len(tensor), n_heads)) if n_heads else ...
+        tensor.copy_(torch.from_numpy(tensors[theirs][rows].copy()))
+    return model
+
+
+def place_of(name: str, config: Any) -> tuple[str, int]:
+    """llama.cpp's name, and to how many heads its rows belong, if it reorders them."""
+    family = ARCHITECTURES[config.model_type]
+    names = get_tensor_name_map(MODEL_ARCH[family.upper()], config.num_hidden_layers)
+    theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
+    assert theirs is not None, name
+    if family in ("llama", "smollm3") and ".q_proj." in name:
+        return theirs, config.num_attention_heads
+    if family in ("llama", "smollm3") and ".k_proj." in name:
+        return theirs, config.num_key_value_heads
+    return theirs, 0
+
+
+def interleaving(n_rows: int, n_heads: int) -> list[int]:
+    """The converter's order of the rows of q or k: of the n of each head 0, n/2, 1, n/2 + 1, ..."""
+    n = n_rows // n_heads
+    return [head * n + half * (n // 2) + i for head in range(n_heads) for i in range(n // 2) for half in (0, 1)]
 
 
 def unstacked(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
