@@ -1,13 +1,13 @@
-"""The commands for a reader of the book: read, doctor, models, inspect, tokens, complete."""
+"""The commands for a reader of the book: read, doctor, models, inspect (inspection.py), tokens, complete."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from llm101.command.inspection import inspect, inspect_options
 from llm101.command.progress import say
 from llm101.command.streams import standard_input, text_of
 from llm101.command.words import InputFile, InputModel, Name, OutputFolder, Text
@@ -86,37 +86,6 @@ def models(options: argparse.Namespace) -> dict[str, Any]:
                 size = f"{row['n_parameters']:,} parameters, {row['n_bytes'] / 1e6:.1f} MB"
             print(f"{row['name']:<14} {size}  ({row['origin']})")
     return {"models": rows}
-
-
-def inspect_options(command: argparse.ArgumentParser) -> None:
-    """What can be chosen on the command line."""
-    command.add_argument("file", type=InputModel, help="a .safetensors file, or the name or folder of a model")
-
-
-def inspect(options: argparse.Namespace) -> dict[str, Any]:
-    """List what is in a model's parameter files."""
-    from llm101.library import parameter_file
-
-    parameters = parameter_file(options.file)
-    if not options.json:
-        print(f"{parameters.path}: {parameters.n_parameters:,} parameters in {parameters.n_bytes:,} bytes")
-        for file, tensors in groupby(parameters.tensors.values(), lambda tensor: parameters.file_of(tensor.name)):
-            if len(parameters.files) > 1:
-                print(file.name)
-            for tensor in tensors:
-                shape = " x ".join(map(str, tensor.shape)) or "one number"
-                print(f"{tensor.offset:>12,}  {tensor.dtype:<9} {shape:<14} {tensor.name}")
-    return {
-        "path": str(parameters.path),
-        "n_bytes": parameters.n_bytes,
-        "n_parameters": parameters.n_parameters,
-        "metadata": dict(parameters.metadata),
-        "tensors": [
-            {"name": t.name, "shape": list(t.shape), "dtype": t.dtype, "offset": t.offset, "n_bytes": t.n_bytes}
-            | {"file": parameters.file_of(t.name).name}
-            for t in parameters.tensors.values()
-        ],
-    }
 
 
 def tokens_options(command: argparse.ArgumentParser) -> None:
@@ -229,7 +198,7 @@ COMMANDS = (
     ("read", "open the book in JupyterLab", read_options, read),
     ("doctor", "is this machine ready? one line per check, with the remedy", doctor_options, run_doctor),
     ("models", "which models can be loaded here", models_options, models),
-    ("inspect", "the tensors of a parameter file", inspect_options, inspect),
+    ("inspect", "the tensors of a parameter file, one of its numbers down to the bits", inspect_options, inspect),
     ("tokens", "the tokens of a text", tokens_options, tokens),
     ("complete", "completion tokens, streamed", complete_options, complete),
 )
