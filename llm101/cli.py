@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from llm101 import __version__
-from llm101.command import compress, estimate, features, pretrain, use
+from llm101.command import compress, estimate, features, pretrain, use, write
 from llm101.command.progress import say
 from llm101.command.streams import fill_closed, flush_output, forget_output, prepare_output
 from llm101.command.words import check_words
 from llm101.outside.atomic_file import reason
 
-COMMAND_MODULES = (use, pretrain, compress, features, estimate)
+COMMAND_MODULES = (use, write, pretrain, compress, features, estimate)
 DONE, CANNOT, MISUSED, STOPPED = 0, 1, 2, 130
 LONGEST_COMPLAINT = 240
 """In characters: a number or a name may be as long as somebody cares to make it."""

@@ -27,6 +27,7 @@ COMMAND_LINES = {
     "inspect": "inspect little",
     "tokens": "tokens once --tokenizer little",
     "complete": "complete once --model little --max-tokens 2 --steering steering",
+    "chat": "chat once --model little --max-tokens 2 --steering steering",
     "pretrain": f"pretrain text.txt --out run --valid valid.txt {TINY_RUN}",
     "compress": "compress text.txt --out packed --model little",
     "decompress": "decompress compressed --out unpacked --model little",
@@ -56,6 +57,7 @@ def make_world(folder: Path) -> None:
     (folder / "valid.txt").write_text("The cow sat.\n<|endoftext|>\nThe cat sat.")
     tokenizer = Tokenizer.train([text], vocab_size=TINY_MODEL.vocab_size)
     save_model(folder / "little", Transformer(TINY_MODEL).initialise(seed=0), tokenizer)
+    (folder / "little" / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}\n{% endfor %}")
     lm = load(folder / "little")
     config = AutoencoderConfig(d_model=16, d_sae=20, layer=1, k=2, fingerprint=lm.fingerprint)
     sae = SparseAutoencoder(config)

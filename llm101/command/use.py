@@ -1,4 +1,4 @@
-"""The commands for a reader of the book: read, doctor, models, inspect (inspection.py), tokens, complete."""
+"""The commands for a reader of the book: read, doctor, models, inspect (inspection.py), tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from llm101.command.inspection import inspect, inspect_options
 from llm101.command.progress import say
-from llm101.command.streams import standard_input, text_of
-from llm101.command.words import InputFile, InputModel, Name, OutputFolder, Text
+from llm101.command.streams import standard_input
+from llm101.command.words import InputModel, Name, OutputFolder
 from llm101.reader import doctor, reading
 
 
@@ -118,87 +118,10 @@ def tokens(options: argparse.Namespace) -> dict[str, Any]:
     return results[0] if len(results) == 1 else {"tokenizers": results}
 
 
-def complete_options(command: argparse.ArgumentParser) -> None:
-    """What can be chosen on the command line."""
-    add = command.add_argument
-    add("prompt", type=Text, help="the beginning of a text, or - for standard input")
-    add(
-        "--model",
-        type=InputModel,
-        default="storyteller",
-        metavar="NAME",
-        help="a known model, a folder or a file (%(default)s)",
-    )
-    add(
-        "--steering",
-        type=InputFile,
-        metavar="FILE",
-        help="steer it, with what `llm101 features steer --save FILE` wrote",
-    )
-    add("--max-tokens", type=int, default=200, metavar="N", help="stop after so many tokens (%(default)s)")
-    add("--temperature", type=float, default=0.8, metavar="T", help="0: always the likeliest token (%(default)s)")
-    add("--top-k", type=int, default=0, metavar="K", help="choose among the K likeliest only (0: all)")
-    add("--top-p", type=float, default=0.95, metavar="P", help="... among the likeliest that make up P (%(default)s)")
-    add("--min-p", type=float, default=0.0, metavar="P", help="... among those at least P times the best (%(default)s)")
-    add(
-        "--stop",
-        type=Text,
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="end before this text; may be given several times",
-    )
-    add("--seed", type=int, help="the same seed gives the same text")
-
-
-def complete(options: argparse.Namespace) -> dict[str, Any]:
-    """Continue a text, token by token; Ctrl-C ends it early."""
-    from llm101.library import load
-
-    lm = load(options.model)
-    if options.steering is not None:
-        from llm101.interpretability.steering import Steering  # most texts are written without
-
-        Steering.from_file(options.steering).keep_on(lm)
-    prompt = text_of(options.prompt)
-    settings = {
-        "max_tokens": options.max_tokens,
-        "temperature": options.temperature,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
-        "min_p": options.min_p,
-        "stop": options.stop,
-        "seed": options.seed,
-    }
-    if options.json:
-        return _as_json(lm.complete(prompt, **settings))
-    stream = lm.stream(prompt, **settings)  # refuses bad settings before anything is printed
-    print(prompt, end="", flush=True)
-    try:
-        for token in stream:
-            print(token.text, end="", flush=True)
-    except KeyboardInterrupt:
-        options.exit_code = 130
-    print()
-    return {}
-
-
-def _as_json(completion: Any) -> dict[str, Any]:
-    return {
-        "prompt_ids": completion.prompt_ids,
-        "completion_ids": completion.token_ids,
-        "text": completion.text,
-        "stop_reason": completion.stop_reason,
-        "prefill_seconds": completion.prefill_seconds,
-        "decode_tokens_per_second": completion.decode_tokens_per_second,
-    }
-
-
 COMMANDS = (
     ("read", "open the book in JupyterLab", read_options, read),
     ("doctor", "is this machine ready? one line per check, with the remedy", doctor_options, run_doctor),
     ("models", "which models can be loaded here", models_options, models),
     ("inspect", "the tensors of a parameter file, one of its numbers down to the bits", inspect_options, inspect),
     ("tokens", "the tokens of a text", tokens_options, tokens),
-    ("complete", "completion tokens, streamed", complete_options, complete),
 )

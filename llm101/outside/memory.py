@@ -22,6 +22,24 @@ def memory_bytes() -> int | None:
         return total_bytes
 
 
+def free_memory_bytes() -> int | None:
+    """How much of it is free now, in bytes; where the system does not tell, all of it; None if not even that."""
+    total_bytes = memory_bytes()
+    try:  # Linux: what could be had without pushing anything else out
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return total_bytes
+    free_bytes = kib * 1024 if total_bytes is None else min(kib * 1024, total_bytes)
+    try:  # a container: its limit, less what its processes hold (files that it has read can be given up)
+        group = Path("/sys/fs/cgroup")
+        held = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        in_use = int((group / "memory.current").read_text()) - int(held["inactive_file"]) - int(held["active_file"])
+        return min(free_bytes, max(0, int((group / "memory.max").read_text()) - in_use))
+    except (OSError, ValueError, KeyError):
+        return free_bytes
+
+
 def _windows_memory_bytes() -> int | None:
     """Windows has no sysconf. This call fills in KiB; it needs no structure and no package.
 

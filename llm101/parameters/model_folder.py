@@ -4,6 +4,9 @@
     model.safetensors              its parameters, or model-00001-of-0000N.safetensors with an index (shard_index.py)
     tokenizer.json                 its tokenizer (tokenizer_file.py)
     tokenizer_config.json          which of transformers' classes reads that tokenizer
+    generation_config.json ...     how texts begin and end, and conversations look (text_settings.py)
+
+or one GGUF file, which says all of that itself (gguf_config.py).
 
 It does not know what the network computes, and nothing in the folder is believed before it is checked.
 
@@ -18,7 +21,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,14 +31,19 @@ from torch import Tensor
 
 from llm101.model import ModelConfig, Transformer
 from llm101.outside.atomic_file import atomic_file, reason
+from llm101.outside.memory import free_memory_bytes
 from llm101.outside.strict_json import read_strict_json
 from llm101.parameters.errors import ModelFolderError
 from llm101.parameters.filling import check_tensors, filled_transformer
+from llm101.parameters.gguf_config import config_from_gguf
 from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
 from llm101.parameters.number import FLOAT_FORMATS
 from llm101.parameters.parameter_file import ParameterFile, is_finite
 from llm101.parameters.safetensors_format import write_parameters
+from llm101.parameters.stored_names import mixtral_name
+from llm101.parameters.text_settings import TextSettings, settings_of_folder, settings_of_gguf
 from llm101.tokenizer import Tokenizer
+from llm101.tokenizer.chat_template import ChatTemplate
 
 __all__ = [
     "ModelFiles",
@@ -63,10 +71,23 @@ class ModelFiles:
     parameters: ParameterFile
     """Names, shapes and every single number, in however many files they lie."""
     tokenizer: Tokenizer
-    start_ids: tuple[int, ...]
-    """Tokens that stand before every text: the one that ends the text before, if the tokenizer has such a token."""
-    end_ids: tuple[int, ...]
-    """Tokens that end a text."""
+    texts: TextSettings
+    """How texts begin and end, and how a conversation is written."""
+
+    @property
+    def start_ids(self) -> tuple[int, ...]:
+        """Tokens that stand before every text."""
+        return self.texts.start_ids
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Tokens that end a text."""
+        return self.texts.end_ids
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """How a conversation is written; None if the model was not made for any."""
+        return self.texts.chat_template
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,8 +98,9 @@ class ModelFiles:
         """The parameters put to work, as float32 on the CPU, ready to run.
 
         Raises:
-            ModelFolderError: NaN or infinity among them.
+            ModelFolderError: NaN or infinity among them, or more of them than this machine has memory for.
         """
+        check_memory(str(self.parameters.path), self.config.n_parameters)
         return filled_transformer(self.config, self.parameters)
 
 
@@ -93,12 +115,55 @@ def open_model(path: str | Path) -> ModelFiles:
         ParameterFileError: a parameter file that is broken in itself.
         TokenizerError: a tokenizer that is missing, broken, or of a kind that llm101 does not have.
     """
-    folder = folder_of(path)
-    config, parameters = _read_shape(folder), open_parameters(path)
+    parameters = open_parameters(path)
+    config, tokenizer = _config(path, parameters), _tokenizer(path, parameters)
     check_tensors(config, parameters)
-    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
-    end_ids = () if tokenizer.end_id is None else (tokenizer.end_id,)
-    return ModelFiles(folder, config, parameters, tokenizer, start_ids=end_ids, end_ids=end_ids)
+    folder = folder_of(path)
+    if parameters.gguf_metadata:
+        texts = settings_of_gguf(parameters.gguf_metadata, tokenizer)
+    else:
+        texts = settings_of_folder(folder, read_config(folder), tokenizer)
+    return ModelFiles(folder, config, parameters, tokenizer, texts)
+
+
+def open_config(path: str | Path) -> ModelConfig:
+    """Only a model's shape; see `open_model`."""
+    return _config(path, open_parameters(path))
+
+
+def open_tokenizer(path: str | Path) -> Tokenizer:
+    """Only a model's tokenizer, whose folder need not hold parameters; see `open_model`."""
+    if (folder_of(path) / "tokenizer.json").exists() and not str(path).endswith(".gguf"):
+        return Tokenizer.from_file(folder_of(path) / "tokenizer.json")
+    return _tokenizer(path, open_parameters(path))
+
+
+def _config(path: str | Path, parameters: ParameterFile, context_length: int | None = None) -> ModelConfig:
+    """A GGUF file says everything itself; beside other files stands a config.json."""
+    if not parameters.gguf_metadata:
+        return _read_shape(folder_of(path), context_length)
+    config = config_from_gguf(parameters)
+    return config if context_length is None else replace(config, context_length=context_length)
+
+
+def _tokenizer(path: str | Path, parameters: ParameterFile) -> Tokenizer:
+    if parameters.gguf_metadata:
+        return Tokenizer.from_gguf(parameters.gguf_metadata, parameters.path.stem)
+    return Tokenizer.from_file(folder_of(path) / "tokenizer.json")
+
+
+def check_memory(name: str, n_parameters: int) -> None:
+    """See, before anything is read, that this machine has room for a model as float32.
+
+    Raises:
+        ModelFolderError: it has not; the line says what would fit.
+    """
+    n_bytes, free = 4 * n_parameters, free_memory_bytes()
+    if free is not None and n_bytes > free:
+        raise ModelFolderError(
+            f"{name} has {n_parameters:,} parameters, which take {n_bytes / 1e9:.1f} GB of memory, and this machine "
+            f"has {free / 1e9:.1f} GB free: a model of at most {free / 4e9:.1f} billion parameters fits"
+        )
 
 
 def load_transformer(
@@ -107,16 +172,18 @@ def load_transformer(
     """Put a folder's parameters to work without its tokenizer, as float32 on the CPU, ready to run.
 
     Args:
-        folder: holds config.json and the parameters.
+        folder: holds config.json and the parameters; or a .gguf file.
         parameters: another parameter file to use instead of the folder's own, such as a changed copy.
         context_length: use this many tokens at most, instead of what the config says; saves memory.
 
     Raises:
         ModelFolderError, ParameterFileError: as for `open_model`.
     """
-    config = _read_shape(Path(folder), context_length)
+    if not Path(folder).is_dir() and not str(folder).endswith(".gguf"):
+        raise ModelFolderError(f"{folder}: there is no such folder")
     if not isinstance(parameters, ParameterFile):
         parameters = open_parameters(folder if parameters is None else parameters)
+    config = _config(folder, parameters, context_length)
     check_tensors(config, parameters)
     return filled_transformer(config, parameters)
 
@@ -125,7 +192,8 @@ def open_parameters(path: str | Path) -> ParameterFile:
     """Only a model's parameters; nothing of them is read but headers.
 
     Args:
-        path: one parameter file, an index of several, or a folder with model.safetensors or with such an index.
+        path: one parameter file, an index of several, or a folder with model.safetensors, such an index, or one
+            GGUF file.
 
     Raises:
         ModelFolderError: a folder without either.
@@ -133,13 +201,25 @@ def open_parameters(path: str | Path) -> ParameterFile:
     """
     path = Path(path)
     if not path.is_dir():
+        _check_there(path)
         return ParameterFile(path)
     for name in ("model.safetensors", "model.safetensors.index.json"):
         if (path / name).exists():
             return ParameterFile(path / name)
     if any(path.glob("*.bin")) or any(path.glob("*.pt*")):
         raise ModelFolderError(f"{path} holds pickled parameters, which can run code; get its safetensors version")
-    raise ModelFolderError(f"{path} holds no model.safetensors")
+    quantised = sorted(path.glob("*.gguf"))
+    if len(quantised) == 1:
+        return ParameterFile(quantised[0])
+    if quantised:
+        names = ", ".join(file.name for file in quantised[:5])
+        raise ModelFolderError(f"{path} holds {len(quantised)} GGUF files: name the one you mean: {names}")
+    raise ModelFolderError(f"{path} holds no model.safetensors and no .gguf file")
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists() and not path.suffix:
+        raise ModelFolderError(f"{path}: there is no such folder")
 
 
 def folder_of(path: str | Path) -> Path:
@@ -165,11 +245,11 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 def _read_shape(folder: Path, context_length: int | None = None) -> ModelConfig:
     """What config.json says, with another context length if one is given."""
     hf = read_config(folder)
-    if context_length is not None:
-        hf = hf | {"max_position_embeddings": context_length}
     try:
         config = config_from_hugging_face(hf)
-    except ModelFolderError as error:
+        if context_length is not None:
+            config = replace(config, context_length=context_length)
+    except ValueError as error:
         raise ModelFolderError(f"{folder}: {error}") from None
     if config.context_length > MAX_CONTEXT_LENGTH:
         raise ModelFolderError(
@@ -207,6 +287,8 @@ def save_model(
     end_id = tokenizer.end_id if tokenizer is not None else None
     hf = config_to_hugging_face(model.config, end_id=end_id, dtype=str(dtype).removeprefix("torch."))
     tensors = _rounded(model, dtype)
+    if hf["model_type"] == "mixtral":
+        tensors = {mixtral_name(name): tensor for name, tensor in tensors.items()}
     with _replacing_files(Path(folder)) as new:
         write_parameters(new / "model.safetensors", tensors, {"format": "pt", **(metadata or {})})
         if tokenizer is not None:
