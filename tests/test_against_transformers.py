@@ -11,9 +11,11 @@ import pytest
 import torch
 
 import llm101
+from llm101.inference import InferenceEngine
 from llm101.model import ModelConfig, Transformer
+from llm101.parameters.hugging_face_config import ARCHITECTURES, config_from_hugging_face
 from llm101.parameters.model_folder import ModelFolderError, load_transformer, open_parameters, read_config, save_model
-from llm101.tokenizer import Tokenizer
+from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed; pip install '.[test]'")
 
@@ -23,22 +25,72 @@ needs_storyteller = pytest.mark.skipif(
 )
 
 SIZES: dict[str, Any] = {
-    "vocab_size": 300, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 64, "bos_token_id": None, "eos_token_id": None,
+    "vocab_size": 257, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 128, "bos_token_id": None, "eos_token_id": None,
+    "pad_token_id": None,
 }  # fmt: skip
+LINEAR: dict[str, Any] = {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}
+LLAMA3: dict[str, Any] = {
+    "rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}  # fmt: skip
+YARN: dict[str, Any] = {
+    "rope_type": "yarn", "rope_theta": 1e4, "factor": 8.0, "original_max_position_embeddings": 16, "beta_fast": 4.0,
+}  # fmt: skip
+LAYERS: dict[str, Any] = {
+    "use_sliding_window": True, "sliding_window": 9,
+    "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+}  # fmt: skip
+EXPERTS: dict[str, Any] = {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", {}),
     "llama tied": ("LlamaConfig", {"tie_word_embeddings": True, "rms_norm_eps": 1e-5}),
     "llama other base": ("LlamaConfig", {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
     "llama full heads": ("LlamaConfig", {"num_key_value_heads": 4, "head_dim": 16}),
+    "llama linear": ("LlamaConfig", {"rope_parameters": LINEAR}),
+    "llama llama3": ("LlamaConfig", {"rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+    "llama yarn": ("LlamaConfig", {"rope_parameters": YARN}),
+    "llama yarn to the letter": (
+        "LlamaConfig",
+        {"rope_parameters": YARN | {"beta_slow": 0.5, "truncate": False, "mscale": 1.2, "mscale_all_dim": 0.7}},
+    ),
+    "llama biases": ("LlamaConfig", {"attention_bias": True, "mlp_bias": True}),
     "mistral": ("MistralConfig", {"sliding_window": None}),
     "mistral window": ("MistralConfig", {"sliding_window": 7, "head_dim": 12}),
+    "mistral yarn": ("MistralConfig", {"rope_parameters": YARN, "sliding_window": 20}),
     "qwen2": ("Qwen2Config", {"tie_word_embeddings": True}),
     "qwen2 window": ("Qwen2Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0}),
+    "qwen2 window from the second layer on": (
+        "Qwen2Config",
+        {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1},
+    ),
+    "qwen2 yarn": ("Qwen2Config", {"rope_parameters": YARN | {"attention_factor": 1.4}}),
     "qwen3": ("Qwen3Config", {"head_dim": 16}),
     "qwen3 window": ("Qwen3Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0}),
+    "qwen3 layers": ("Qwen3Config", {"attention_bias": True, **LAYERS}),
+    "smollm3": ("SmolLM3Config", {"no_rope_layer_interval": 2}),
+    "smollm3 layers": (
+        "SmolLM3Config",
+        {"no_rope_layers": [0, 1, 1], "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": False, **LAYERS},
+    ),
+    "smollm3 window": (
+        "SmolLM3Config",
+        {"no_rope_layers": [1, 0, 0], "use_sliding_window": True, "sliding_window": 9},
+    ),
+    "mixtral": ("MixtralConfig", {"num_local_experts": 4, "sliding_window": None}),
+    "mixtral window": ("MixtralConfig", {"num_local_experts": 3, "sliding_window": 9, "tie_word_embeddings": True}),
+    "qwen3_moe": ("Qwen3MoeConfig", {**EXPERTS, "norm_topk_prob": True, "head_dim": 16}),
+    "qwen3_moe some dense": ("Qwen3MoeConfig", {**EXPERTS, "mlp_only_layers": [0], "attention_bias": True}),
+    "qwen3_moe every other": (
+        "Qwen3MoeConfig",
+        {**EXPERTS, "decoder_sparse_step": 2, "use_sliding_window": True, "sliding_window": 9},
+    ),
+    "qwen3_moe none": ("Qwen3MoeConfig", {**EXPERTS, "mlp_only_layers": [0, 1, 2], "tie_word_embeddings": True}),
 }
-IDS = torch.randint(0, 300, (2, 40), generator=torch.Generator().manual_seed(0))
+SAVED_AS = {"mistral": "LlamaForCausalLM", "qwen3_moe none": "Qwen3ForCausalLM"}
+"""A Mistral without its window is a Llama, and a Qwen3-MoE without experts a Qwen3."""
+IDS = torch.randint(0, 257, (2, 40), generator=torch.Generator().manual_seed(0))
+BYTES = Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {END_OF_TEXT: 256})
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +121,31 @@ def test_both_compute_the_same_logits_from_the_same_folder(family: str, tmp_path
     expected = theirs(IDS).logits
     assert expected.std() > 0.5  # logits that are all alike would prove nothing
     assert torch.allclose(ours(IDS), expected, atol=1e-4, rtol=0)
+    assert ours.config.n_parameters == theirs.num_parameters()
 
     save_model(tmp_path / "ours", ours, dtype=torch.float32)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
-    # A Mistral without its window is a Llama, and is saved as one.
-    assert type(again).__name__ == ("LlamaForCausalLM" if family == "mistral" else type(theirs).__name__)
+    assert type(again).__name__ == SAVED_AS.get(family, type(theirs).__name__)
     assert again.dtype == torch.float32
     assert torch.equal(again(IDS).logits, expected)
+    assert load_transformer(tmp_path / "ours").config == ours.config
+
+
+@pytest.mark.parametrize(
+    "family", sorted(FAMILIES.keys() - {"llama tied", "llama full heads", "qwen2 window", "qwen3 window"})
+)
+def test_both_write_the_same_64_tokens_and_score_them_alike(family: str, tmp_path: Path) -> None:
+    theirs = random_model(family)
+    theirs.save_pretrained(tmp_path)
+    engine = InferenceEngine(load_transformer(tmp_path), BYTES, start_ids=(), end_ids=())
+    prompt = IDS[0, :24].tolist()
+    scored, written = [engine.prefill(prompt)], list(prompt)
+    for _ in range(64):  # the most likely token, again and again
+        written.append(int(scored[-1].argmax()))
+        scored.append(engine.decode_step(written[-1]))
+    assert written == theirs.generate(IDS[:1, :24], max_new_tokens=64, do_sample=False)[0].tolist()
+    expected = theirs(torch.tensor([written])).logits[0, 23:]
+    assert torch.allclose(torch.stack(scored), expected, atol=1e-4, rtol=0)
 
 
 def test_the_window_is_shorter_than_the_text_and_matters(tmp_path: Path) -> None:
@@ -85,12 +155,16 @@ def test_the_window_is_shorter_than_the_text_and_matters(tmp_path: Path) -> None
     assert not torch.allclose(theirs(IDS).logits, windowed, atol=1e-2)
 
 
-def test_a_config_of_transformers_4_is_the_same_model(tmp_path: Path) -> None:
-    theirs = random_model("llama other base")
+@pytest.mark.parametrize("family", ["llama other base", "llama linear", "llama llama3", "qwen2 yarn"])
+@pytest.mark.parametrize("word", ["rope_type", "type"])
+def test_a_config_of_transformers_4_is_the_same_model(tmp_path: Path, family: str, word: str) -> None:
+    theirs = random_model(family)
     theirs.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    rope = config.pop("rope_parameters", None) or {"rope_theta": config["rope_theta"]}
-    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_theta": rope["rope_theta"], "rope_scaling": None}))
+    rope = config.pop("rope_parameters")
+    theta, kind = rope.pop("rope_theta"), rope.pop("rope_type")
+    scaling = None if kind == "default" else {word: kind, **rope}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_theta": theta, "rope_scaling": scaling}))
     assert torch.allclose(load_transformer(tmp_path)(IDS), theirs(IDS).logits, atol=1e-4, rtol=0)
 
 
@@ -113,22 +187,33 @@ def test_half_precision_files_are_the_same_model_on_both_sides(tmp_path: Path, d
     assert torch.allclose(load_transformer(tmp_path)(IDS), theirs.float()(IDS).logits, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_what_a_config_leaves_out_is_what_transformers_takes_it_for(family: str) -> None:
+    sizes = {"vocab_size": 512, "hidden_size": 256, "num_hidden_layers": 40, "num_attention_heads": 32}
+    said = {"model_type": family, "intermediate_size": 96, **sizes}
+    in_full = transformers.AutoConfig.for_model(**said).to_dict()
+    assert len(in_full) > len(said) + 10
+    assert config_from_hugging_face(said) == config_from_hugging_face(in_full)
+    windowed = said | {"sliding_window": 7} | ({} if family in ("mistral", "mixtral") else {"use_sliding_window": True})
+    if family != "llama":
+        in_full = transformers.AutoConfig.for_model(**windowed).to_dict()
+        assert config_from_hugging_face(windowed) == config_from_hugging_face(in_full)
+        assert config_from_hugging_face(windowed).sliding_window == 7
+
+
 @pytest.mark.parametrize(
     ("config_class", "changes"),
     [
-        ("LlamaConfig", {"attention_bias": True}),
-        ("LlamaConfig", {"mlp_bias": True}),
         ("LlamaConfig", {"hidden_act": "gelu"}),
-        ("LlamaConfig", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
-        ("Qwen2Config", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}),
-        ("Qwen3Config", {"attention_bias": True}),
+        ("LlamaConfig", {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}),
+        ("Qwen2Config", {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}),
         ("GemmaConfig", {}),
     ],
 )
 def test_what_we_would_compute_wrongly_is_refused(tmp_path: Path, config_class: str, changes: dict[str, Any]) -> None:
     getattr(transformers, config_class)(**(SIZES | changes)).save_pretrained(tmp_path)
     with pytest.raises(ModelFolderError, match=r"config.json (asks for|describes)"):
-        load_transformer(tmp_path)
+        config_from_hugging_face(read_config(tmp_path))
 
 
 TEXTS = ["Once upon a time", " two  spaces\n\nand a line", "naïve café 🙂 don't 12345", "", "<|endoftext|>", "日本語"]

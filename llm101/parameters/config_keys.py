@@ -16,7 +16,7 @@ from llm101.outside.strict_json import shown
 from llm101.parameters.errors import ModelFolderError
 
 ONLY_VALUES: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu",),
+    "hidden_act": ("silu", "swish"),
     "attention_bias": (False,),
     "mlp_bias": (False,),
     "rope_interleaved": (False,),
@@ -28,7 +28,6 @@ ONLY_VALUES: dict[str, tuple[Any, ...]] = {
     "tie_encoder_decoder": (False,),
     "chunk_size_feed_forward": (0,),
     "pruned_heads": ({},),
-    "quantization_config": (),
     "cross_attention_hidden_size": (),
     "attention_multiplier": (),
     "query_pre_attn_scalar": (),
@@ -49,7 +48,7 @@ HARMLESS_KEYS = frozenset(
     return_dict_in_generate torchscript use_bfloat16 tf_legacy_loss
     bad_words_ids begin_suppress_tokens suppress_tokens forced_bos_token_id forced_eos_token_id
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty diversity_penalty early_stopping
-    original_max_position_embeddings
+    router_aux_loss_coef output_router_logits router_jitter_noise original_max_position_embeddings
     max_length min_length no_repeat_ngram_size encoder_no_repeat_ngram_size exponential_decay_length_penalty
     num_beams num_beam_groups num_return_sequences remove_invalid_values
     """.split()  # noqa: SIM905 - one name per line would hide the rest of the module
@@ -75,21 +74,41 @@ KEYS_READ = frozenset(
     """.split()  # noqa: SIM905
 )
 
-WINDOW_KEYS = {
-    "llama": frozenset(),
-    "mistral": frozenset({"sliding_window"}),
-    "qwen2": frozenset({"sliding_window", "use_sliding_window", "max_window_layers", "layer_types"}),
-    "qwen3": frozenset({"sliding_window", "use_sliding_window", "max_window_layers", "layer_types"}),
+_WINDOW, _EXPERTS = "sliding_window use_sliding_window", "num_experts num_local_experts num_experts_per_tok"
+KEYS_OF_FAMILY = {
+    family: frozenset(keys.split())
+    for family, keys in {
+        "llama": "attention_bias mlp_bias",
+        "mistral": "sliding_window",
+        "qwen2": f"{_WINDOW} max_window_layers layer_types",
+        "qwen3": f"{_WINDOW} max_window_layers layer_types attention_bias",
+        "smollm3": f"{_WINDOW} layer_types no_rope_layers no_rope_layer_interval attention_bias mlp_bias",
+        "mixtral": f"sliding_window {_EXPERTS}",
+        "qwen3_moe": f"{_WINDOW} {_EXPERTS} attention_bias moe_intermediate_size norm_topk_prob decoder_sparse_step"
+        " mlp_only_layers",
+    }.items()
 }
+"""What only some families read."""
+
+READ_OVER = {
+    "qwen2": frozenset({"attention_bias"}),  # it has those of q, k and v in any case
+    **dict.fromkeys(("llama", "mistral", "smollm3", "mixtral", "qwen3_moe"), frozenset({"max_window_layers"})),
+}
+"""What a family has in its files and transformers does not look at; with windows, Qwen3-MoE refuses it elsewhere."""
 
 
 def refuse_other_arithmetic(values: dict[str, Any], family: str) -> None:
     """Refuse every key that asks for something else than model.py computes, or that nobody here knows."""
+    quantised = values.get("quantization_config")
+    if quantised is not None:
+        name = quantised.get("quant_method", quantised) if isinstance(quantised, dict) else quantised
+        raise ModelFolderError(f"config.json asks for quantization_config {shown(name)}; llm101 cannot do that")
+    of_family = KEYS_OF_FAMILY[family] | READ_OVER.get(family, frozenset())
     for key, allowed in ONLY_VALUES.items():
-        if key in values and values[key] not in allowed:
+        if key in values and key not in of_family and values[key] not in allowed:
             computed = f"computes only {' or '.join(map(repr, allowed))}" if allowed else "cannot do that"
             raise ModelFolderError(f"config.json asks for {key} {shown(values[key])}; llm101 {computed}")
-    known = HARMLESS_KEYS | KEYS_READ | WINDOW_KEYS[family] | ONLY_VALUES.keys()
+    known = HARMLESS_KEYS | KEYS_READ | of_family | ONLY_VALUES.keys()
     unknown = [key for key in values if key not in known]
     for key in unknown:
         if may_change_arithmetic(key, values[key]):

@@ -1,7 +1,8 @@
 """A model's config.json, in Hugging Face's words, and our ModelConfig: one into the other.
 
-It knows four families of the same architecture: Llama, Mistral, Qwen2 and Qwen3. Which other keys may stand in a
-config.json is in config_keys.py.
+It knows families of the same architecture: Llama, Mistral, Qwen2, Qwen3 and SmolLM3, and Mixtral and Qwen3-MoE, which
+have experts. How positions are told is in position_keys.py, which other keys may stand in a config.json in
+config_keys.py.
 
 Reading order: config_from_hugging_face, config_to_hugging_face, then what they stand on.
 """
@@ -13,23 +14,46 @@ from typing import Any
 from llm101.model import ModelConfig
 from llm101.outside.strict_json import shown
 from llm101.parameters.config_keys import refuse_other_arithmetic
+from llm101.parameters.config_values import count, count_of_layers, flag, layer_numbers, real
 from llm101.parameters.errors import ModelFolderError
+from llm101.parameters.position_keys import positions_from_hugging_face, positions_to_hugging_face
 
 ARCHITECTURES = {
     "llama": "LlamaForCausalLM",
     "mistral": "MistralForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+    "smollm3": "SmolLM3ForCausalLM",
+    "mixtral": "MixtralForCausalLM",
+    "qwen3_moe": "Qwen3MoeForCausalLM",
 }
 """The families by their `model_type`, and transformers' class for each."""
 
 STANDARD_VALUES: dict[str, dict[str, Any]] = {
-    "llama": {},
-    "mistral": {"num_key_value_heads": 8, "sliding_window": 4096},
-    "qwen2": {"num_key_value_heads": 32, "max_window_layers": 28, "sliding_window": 4096},
-    "qwen3": {"num_key_value_heads": 32, "max_window_layers": 28, "sliding_window": 4096, "head_dim": 128},
+    "llama": {"max_position_embeddings": 2048},
+    "mistral": {"max_position_embeddings": 131072, "num_key_value_heads": 8, "sliding_window": 4096},
+    "qwen2": {"max_position_embeddings": 32768, "num_key_value_heads": 32, "sliding_window": 4096,
+              "max_window_layers": 28},
+    "qwen3": {"max_position_embeddings": 32768, "num_key_value_heads": 32, "sliding_window": 4096,
+              "max_window_layers": 28, "head_dim": 128},
+    "smollm3": {"max_position_embeddings": 32768, "num_key_value_heads": 4, "tie_word_embeddings": True},
+    "mixtral": {"max_position_embeddings": 131072, "num_key_value_heads": 8, "rms_norm_eps": 1e-5,
+                "num_experts_per_tok": 2},
+    "qwen3_moe": {"max_position_embeddings": 32768, "num_key_value_heads": 4, "sliding_window": 4096,
+                  "num_experts_per_tok": 8, "moe_intermediate_size": 768},
+}  # fmt: skip
+"""What transformers assumes for a key that config.json leaves out; the sizes of a model are not left out."""
+
+STANDARD_EXPERTS = {"mixtral": 8, "qwen3_moe": 128}
+"""How many experts it assumes: `num_local_experts` or `num_experts`, which mean the same."""
+
+BIAS_KEYS = {
+    "llama": ("attention_bias", "mlp_bias"),
+    "qwen3": ("attention_bias",),
+    "smollm3": ("attention_bias", "mlp_bias"),
+    "qwen3_moe": ("attention_bias",),
 }
-"""What transformers assumes for a key that config.json leaves out, where that differs between the families."""
+"""Which biases a family may have by its config; Qwen2 always has those of q, k and v, and no others."""
 
 
 def config_from_hugging_face(hf: dict[str, Any]) -> ModelConfig:
@@ -61,20 +85,20 @@ def config_from_hugging_face(hf: dict[str, Any]) -> ModelConfig:
     refuse_other_arithmetic(values, family)
     try:
         return ModelConfig(
-            vocab_size=_count(values, "vocab_size"),
-            d_model=_count(values, "hidden_size"),
-            n_layers=_count(values, "num_hidden_layers"),
-            n_heads=_count(values, "num_attention_heads"),
-            n_kv_heads=_count(values, "num_key_value_heads", standard=0),
-            d_head=_count(values, "head_dim", standard=0),
-            d_mlp=_count(values, "intermediate_size"),
-            context_length=_count(values, "max_position_embeddings"),
-            rope_theta=_rope_theta(values),
-            norm_eps=_real(values, "rms_norm_eps", 1e-6),
-            tie_embeddings=_flag(values, "tie_word_embeddings"),
-            qkv_bias=family == "qwen2",
-            qk_norm=family == "qwen3",
-            sliding_window=_sliding_window(values, family),
+            vocab_size=count(values, "vocab_size"),
+            d_model=count(values, "hidden_size"),
+            n_layers=count(values, "num_hidden_layers"),
+            n_heads=count(values, "num_attention_heads"),
+            n_kv_heads=count(values, "num_key_value_heads", standard=0),
+            d_head=count(values, "head_dim", standard=0),
+            d_mlp=count(values, "intermediate_size"),
+            context_length=count(values, "max_position_embeddings"),
+            norm_eps=real(values, "rms_norm_eps", 1e-6),
+            tie_embeddings=flag(values, "tie_word_embeddings"),
+            qk_norm=family in ("qwen3", "qwen3_moe"),
+            **_biases(values, family),
+            **positions_from_hugging_face(values, family),
+            **(_experts(values, family) if family in STANDARD_EXPERTS else {}),
         )
     except ModelFolderError:
         raise
@@ -98,11 +122,7 @@ def config_to_hugging_face(config: ModelConfig, *, end_id: int | None = None, dt
         >>> hf["model_type"], hf["num_key_value_heads"]
         ('llama', 2)
     """
-    if config.qkv_bias and config.qk_norm:
-        raise ModelFolderError("no Hugging Face family has both qkv_bias (Qwen2) and qk_norm (Qwen3); set one")
-    family = "qwen2" if config.qkv_bias else "qwen3" if config.qk_norm else "mistral"
-    if family == "mistral" and config.sliding_window is None and config.d_model % config.n_heads == 0:
-        family = "llama"  # which wants a d_model that the heads divide; Mistral without a window is the same model
+    family = _family(config)
     hf: dict[str, Any] = {
         "architectures": [ARCHITECTURES[family]],
         "model_type": family,
@@ -116,88 +136,96 @@ def config_to_hugging_face(config: ModelConfig, *, end_id: int | None = None, dt
         "hidden_act": "silu",
         "max_position_embeddings": config.context_length,
         "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_theta,  # for transformers 4; the next line says the same to transformers 5
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
         "tie_word_embeddings": config.tie_embeddings,
         "bos_token_id": end_id,
         "eos_token_id": end_id,
         "torch_dtype": dtype,
     }
-    if family != "llama":
-        hf["sliding_window"] = config.sliding_window
-    if family in ("qwen2", "qwen3"):
-        hf["use_sliding_window"] = config.sliding_window is not None
-        hf["max_window_layers"] = 0 if config.sliding_window else config.n_layers
+    hf |= positions_to_hugging_face(config, family)
+    if family == "smollm3":
+        hf["pad_token_id"] = None  # its class assumes one that a smaller vocabulary does not have
+    hf |= {key: config.o_bias if key == "attention_bias" else config.mlp_bias for key in BIAS_KEYS.get(family, ())}
+    if config.n_experts:
+        hf |= _experts_to_hugging_face(config, family)
     return hf
 
 
-def _rope_theta(values: dict[str, Any]) -> float:
-    """The base of the rotary wavelengths, from either layout; scaled wavelengths are refused."""
-    theta = _real(values, "rope_theta", 10_000.0)
-    for key in ("rope_scaling", "rope_parameters"):
-        rope = values.get(key, {})
-        if not isinstance(rope, dict):
-            raise ModelFolderError(f"config.json: {key} must be a table, got {shown(rope)}")
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default" or not rope.keys() <= {"rope_type", "type", "rope_theta", "partial_rotary_factor"}:
-            raise ModelFolderError(f"config.json asks for {key} {shown(rope)}; llm101 computes plain rotary positions")
-        if rope.get("partial_rotary_factor", 1.0) != 1.0:
-            raise ModelFolderError(f"config.json asks for {key} {shown(rope)}; llm101 turns whole heads only")
-        if "rope_theta" in rope:
-            inner = _real(rope, "rope_theta", theta)
-            if "rope_theta" in values and inner != theta:
-                raise ModelFolderError(
-                    f"config.json gives rope_theta twice, as {theta} and {inner}; keep the right one"
-                )
-            theta = inner
-    return theta
+def _biases(values: dict[str, Any], family: str) -> dict[str, bool]:
+    if family == "qwen2":
+        return {"qkv_bias": True}
+    attention, mlp = (flag(values, key) for key in ("attention_bias", "mlp_bias"))
+    return {"qkv_bias": attention, "o_bias": attention, "mlp_bias": mlp}
 
 
-def _sliding_window(values: dict[str, Any], family: str) -> int | None:
-    """How far back a token sees, if that is the same in all layers."""
-    if family == "llama" or (family == "mistral" and "sliding_window" not in values):
-        return None
-    if family == "mistral":
-        return _count(values, "sliding_window")
-    n_layers = _count(values, "num_hidden_layers")
-    window = _flag(values, "use_sliding_window") and "sliding_window" in values
-    kinds = values.get("layer_types")
-    if kinds is None:
-        n_windowed = max(n_layers - _count(values, "max_window_layers", least=0), 0) if window else 0
-    elif isinstance(kinds, list) and len(kinds) == n_layers:
-        n_windowed = kinds.count("sliding_attention")
-        if n_windowed + kinds.count("full_attention") != n_layers:
-            raise ModelFolderError(f"config.json asks for layer_types {shown(kinds)}; llm101 knows full and sliding")
-    else:
-        raise ModelFolderError(f"config.json: layer_types must list {n_layers} layers, got {shown(kinds)}")
-    if n_windowed == 0:
-        return None
-    if n_windowed < n_layers or not window:
-        raise ModelFolderError(
-            f"config.json asks for a sliding window in {n_windowed} of {n_layers} layers; llm101 computes all or none"
-        )
-    return _count(values, "sliding_window")
+def _experts(values: dict[str, Any], family: str) -> dict[str, Any]:
+    """The mixture of experts; a Qwen3-MoE in which every layer has a plain MLP has none."""
+    n_layers, n_experts = count_of_layers(values), _n_experts(values, family)
+    active = count(values, "num_experts_per_tok")
+    if family == "mixtral":
+        return {"n_experts": n_experts, "n_active_experts": active, "d_expert": count(values, "intermediate_size")}
+    plain, step = layer_numbers(values, "mlp_only_layers", n_layers), count(values, "decoder_sparse_step", standard=1)
+    dense = tuple(layer for layer in range(n_layers) if layer in plain or (layer + 1) % step)
+    if n_experts == 0 or len(dense) == n_layers:
+        return {}
+    return {
+        "n_experts": n_experts,
+        "n_active_experts": active,
+        "d_expert": count(values, "moe_intermediate_size"),
+        "normalise_expert_weights": flag(values, "norm_topk_prob"),
+        "dense_layers": dense,
+    }
 
 
-def _count(values: dict[str, Any], key: str, *, standard: int | None = None, least: int = 1) -> int:
-    if key not in values and standard is not None:
-        return standard
-    value = values.get(key)
-    if type(value) is not int or not least <= value <= 2**31:
-        got = shown(value) if key in values else "nothing"
-        raise ModelFolderError(f"config.json: {key} must be a whole number from {least} to 2**31, got {got}")
-    return value
+def _n_experts(values: dict[str, Any], family: str) -> int:
+    names = [name for name in ("num_local_experts", "num_experts") if name in values]
+    numbers = {count(values, name, least=0 if family == "qwen3_moe" else 1) for name in names}
+    if len(numbers) == 2:
+        raise ModelFolderError(f"config.json gives num_local_experts and num_experts, which differ: {sorted(numbers)}")
+    return numbers.pop() if numbers else STANDARD_EXPERTS[family]
 
 
-def _real(values: dict[str, Any], key: str, standard: float) -> float:
-    value = values.get(key, standard)
-    if type(value) not in (int, float) or not 0 < value < 1e300:
-        raise ModelFolderError(f"config.json: {key} must be a number above 0, got {shown(value)}")
-    return float(value)
+def _experts_to_hugging_face(config: ModelConfig, family: str) -> dict[str, Any]:
+    hf: dict[str, Any] = {"num_experts_per_tok": config.n_active_experts}
+    if family == "mixtral":
+        return hf | {"num_local_experts": config.n_experts, "intermediate_size": config.d_expert}
+    return hf | {
+        "num_experts": config.n_experts,
+        "moe_intermediate_size": config.d_expert,
+        "norm_topk_prob": config.normalise_expert_weights,
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": list(config.dense_layers),
+    }
 
 
-def _flag(values: dict[str, Any], key: str) -> bool:
-    value = values.get(key, False)
-    if not isinstance(value, bool):
-        raise ModelFolderError(f"config.json: {key} must be true or false, got {shown(value)}")
-    return value
+CAN_HAVE = {
+    "llama": "qkv_bias o_bias mlp_bias",
+    "mistral": "sliding_window uneven_heads",
+    "qwen2": "qkv_bias sliding_window windowed_layers uneven_heads",
+    "qwen3": "qkv_bias o_bias qk_norm sliding_window windowed_layers uneven_heads",
+    "smollm3": "qkv_bias o_bias mlp_bias sliding_window windowed_layers layers_without_rope uneven_heads",
+    "mixtral": "n_experts sliding_window uneven_heads",
+    "qwen3_moe": "n_experts dense_layers normalise_expert_weights qkv_bias o_bias qk_norm sliding_window uneven_heads",
+}
+"""What a family can have beyond what all of them have. uneven_heads: n_heads that do not divide d_model."""
+
+MUST_HAVE = {"qwen2": "qkv_bias", "qwen3": "qk_norm", "mixtral": "n_experts", "qwen3_moe": "n_experts qk_norm"}
+"""What it cannot do without."""
+
+
+def _family(config: ModelConfig) -> str:
+    """The first family that computes what such a model does.
+
+    Raises:
+        ModelFolderError: there is none.
+    """
+    has = {name for name in " ".join(CAN_HAVE.values()).split() if getattr(config, name, False)}
+    has ^= {"normalise_expert_weights"}  # what stands out is not to do so
+    if config.d_model % config.n_heads:
+        has.add("uneven_heads")
+    for family, can_have in CAN_HAVE.items():
+        pairs = family == "qwen2" or config.qkv_bias == config.o_bias  # one key for both, but for Qwen2
+        if pairs and has <= {*can_have.split()} and {*MUST_HAVE.get(family, "").split()} <= has:
+            return family
+    raise ModelFolderError(
+        f"no Hugging Face family has all of {', '.join(sorted(has))} at once, so that it cannot be saved; leave one out"
+    )

@@ -64,15 +64,15 @@ def stored_names(config: ModelConfig, parameters: ParameterFile) -> dict[str, St
         heads = (config.n_heads, config.n_kv_heads) if architecture in INTERLEAVED else (0, 0)
         return {name: _gguf(name, heads, stacked) for name in names}
     if any(".block_sparse_moe." in name for name in parameters.tensors):
-        return {name: StoredAs(_mixtral(name)) for name in names}
+        return {name: StoredAs(mixtral_name(name)) for name in names}
     return {name: StoredAs(name) for name in names}
 
 
-def _mixtral(name: str) -> str:
+def mixtral_name(name: str) -> str:
     """Mixtral's name for it.
 
     Example:
-        >>> _mixtral("model.layers.3.mlp.experts.7.down_proj.weight")
+        >>> mixtral_name("model.layers.3.mlp.experts.7.down_proj.weight")
         'model.layers.3.block_sparse_moe.experts.7.w2.weight'
     """
     if ".mlp." not in name:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llm101.model import ModelConfig
+from llm101.model import ModelConfig, RopeScaling
 from llm101.outside.notice import Notice
 from llm101.parameters.errors import ModelFolderError
 from llm101.parameters.hugging_face_config import config_from_hugging_face, config_to_hugging_face
 
 TINY = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=32)
+MIXED = replace(TINY, n_experts=4, n_active_experts=2, d_expert=32, d_mlp=32)
 HF = config_to_hugging_face(TINY)
 
 # There and back
@@ -30,20 +32,48 @@ HF = config_to_hugging_face(TINY)
         ModelConfig(vocab_size=9, d_model=12, n_layers=3, n_heads=2, qkv_bias=True, sliding_window=7),
         ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, d_head=8),
         ModelConfig(vocab_size=9, d_model=12, n_layers=40, n_heads=2, qk_norm=True, sliding_window=7, rope_theta=1e6),
+        replace(TINY, rope_scaling=RopeScaling("linear", 3.0)),
+        replace(TINY, rope_scaling=RopeScaling("llama3", 8.0, 16, low_freq_factor=0.5, high_freq_factor=3.0)),
+        replace(TINY, rope_scaling=RopeScaling("yarn", 8.0, 16)),
+        replace(TINY, rope_scaling=RopeScaling("yarn", 8.0, 16, 1, 4, 2.0, 9.0, False, 1.25), sliding_window=7),
+        replace(TINY, qkv_bias=True, o_bias=True, mlp_bias=True),
+        replace(TINY, qkv_bias=True, o_bias=True, sliding_window=7),
+        replace(TINY, qkv_bias=True, sliding_window=7, windowed_layers=(0,)),
+        replace(TINY, qk_norm=True, qkv_bias=True, o_bias=True, sliding_window=7, windowed_layers=(1,)),
+        replace(TINY, layers_without_rope=(1,), mlp_bias=True, tie_embeddings=False),
+        replace(TINY, layers_without_rope=(0, 1), sliding_window=7, windowed_layers=(0,)),
+        replace(TINY, sliding_window=7, windowed_layers=(0,)),
+        replace(MIXED, n_layers=3),
+        replace(MIXED, sliding_window=7, d_model=18),
+        replace(MIXED, qk_norm=True, d_mlp=64, normalise_expert_weights=False),
+        replace(MIXED, qk_norm=True, d_mlp=64, qkv_bias=True, o_bias=True, dense_layers=(1,), sliding_window=7),
     ],
 )
 def test_every_config_that_can_be_written_reads_back_as_itself(config: ModelConfig) -> None:
     assert config_from_hugging_face(json.loads(json.dumps(config_to_hugging_face(config)))) == config
 
 
-def test_qwen2_biases_together_with_qwen3_norms_have_no_family() -> None:
-    with pytest.raises(ModelFolderError, match="no Hugging Face family has both"):
-        config_to_hugging_face(
-            ModelConfig(vocab_size=9, d_model=12, n_layers=1, n_heads=2, qkv_bias=True, qk_norm=True)
-        )
+@pytest.mark.parametrize(
+    ("config", "all_of"),
+    [
+        (replace(TINY, qkv_bias=True, qk_norm=True), "qk_norm, qkv_bias"),
+        (replace(TINY, o_bias=True), "o_bias"),
+        (replace(TINY, mlp_bias=True, qk_norm=True), "mlp_bias, qk_norm"),
+        (replace(TINY, layers_without_rope=(0,), qk_norm=True), "layers_without_rope, qk_norm"),
+        (replace(MIXED, qkv_bias=True), "n_experts, qkv_bias"),
+        (replace(MIXED, normalise_expert_weights=False), "n_experts, normalise_expert_weights"),
+        (replace(MIXED, dense_layers=(0,)), "dense_layers, n_experts"),
+        (replace(MIXED, qk_norm=True, sliding_window=7, windowed_layers=(0,)), "n_experts, qk_norm, sliding_window, windowed"),
+    ],
+)
+def test_what_no_family_has_at_once_is_refused_by_name(config: ModelConfig, all_of: str) -> None:
+    with pytest.raises(ModelFolderError, match=f"no Hugging Face family has all of {all_of}"):
+        config_to_hugging_face(config)
 
 
 # What a config may ask for
+
+YARN = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 16}
 
 
 @pytest.mark.parametrize(
@@ -53,15 +83,31 @@ def test_qwen2_biases_together_with_qwen3_norms_have_no_family() -> None:
         ({"model_type": None}, "a model of type None"),
         ({"model_type": ["llama"]}, "a model of type"),
         ({"hidden_act": "gelu"}, "hidden_act 'gelu'; llm101 computes only 'silu'"),
-        ({"attention_bias": True}, "attention_bias True; llm101 computes only False"),
-        ({"mlp_bias": True}, "mlp_bias True"),
-        ({"quantization_config": {"bits": 4}}, "quantization_config .*; llm101 cannot do that"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "plain rotary positions"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "plain rotary positions"),
+        ({"attention_bias": 1}, "attention_bias must be true or false, got 1"),
+        ({"mlp_bias": "no"}, "mlp_bias must be true or false, got 'no'"),
+        ({"model_type": "mistral", "attention_bias": True}, "attention_bias True; llm101 computes only False"),
+        ({"model_type": "qwen3", "mlp_bias": True}, "mlp_bias True; llm101 computes only False"),
+        ({"quantization_config": {"bits": 4}}, "quantization_config .*'bits': 4.*; llm101 cannot do that"),
+        ({"quantization_config": {"config_groups": {"a" * 99: 1}, "quant_method": "fp8"}}, "quantization_config 'fp8'"),
         ({"rope_scaling": 2.0}, "rope_scaling must be a table, got 2.0"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "plain rotary positions"),
-        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "plain rotary positions"),
-        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "turns whole heads only"),
+        (
+            {"rope_scaling": {"long_factor": [1.0] * 99, "type": "su"}},
+            "asks for rope_scaling 'su'; llm101 computes only",
+        ),
+        ({"rope_parameters": {"rope_type": "longrope"}}, "asks for rope_parameters 'longrope'"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "asks for rope_scaling 'dynamic'"),
+        ({"rope_scaling": {"rope_type": ["yarn"]}}, "asks for rope_scaling"),
+        ({"rope_scaling": {"rope_type": "yarn", "type": "linear", "factor": 2.0}}, "two kinds, linear and yarn"),
+        ({"rope_scaling": {"type": "linear"}}, "kind linear needs a factor"),
+        ({"rope_scaling": {"type": "linear", "factor": "2"}}, "factor must be a number above 0, got '2'"),
+        ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "rope_scaling and rope_parameters, which differ"),
+        ({"rope_scaling": {"type": "llama3", "factor": 8.0}}, "llama3 needs low_freq_factor and high_freq_factor"),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0, "mrope_section": [1]}}, "unknown key 'mrope_section'"),
+        ({"rope_scaling": YARN | {"beta_fast": 0.5}}, r"rope_scaling: beta_fast \(0.5\) must be above beta_slow"),
+        ({"rope_scaling": YARN | {"attention_factor": "big"}}, "attention_factor must be a number above 0, got 'big'"),
+        ({"rope_scaling": YARN, "original_max_position_embeddings": 8}, "original_max_.* twice, as 8 and 16"),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "unknown key 'full_attention'"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor 0.5 .*turns whole heads only"),
         ({"partial_rotary_factor": 0.25}, "partial_rotary_factor 0.25"),
         ({"rope_parameters": {"rope_theta": 5e5}}, "gives rope_theta twice, as 10000.0 and 500000.0"),
         ({"rope_theta": "10000"}, "rope_theta must be a number above 0, got '10000'"),
@@ -92,36 +138,78 @@ QWEN2 = config_to_hugging_face(ModelConfig(vocab_size=9, d_model=8, n_layers=2, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "window"),
+    ("changes", "windows"),
     [
-        ({}, None),
-        ({"use_sliding_window": False, "sliding_window": 4096}, None),
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 2}, None),
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 0}, 64),
-        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2}, 64),
-        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention"] * 2}, None),
-        ({"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0}, None),
+        ({}, [None, None]),
+        ({"use_sliding_window": False, "sliding_window": 4096}, [None, None]),
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 2}, [None, None]),
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 0}, [64, 64]),
+        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1}, [None, 64]),
+        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2}, [64, 64]),
+        ({"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention"] * 2}, [None, None]),
+        (
+            {"use_sliding_window": True, "sliding_window": 64, "layer_types": ["sliding_attention", "full_attention"]},
+            [64, None],
+        ),
+        ({"use_sliding_window": True, "sliding_window": None, "max_window_layers": 0}, [None, None]),
     ],
 )
-def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any], window: int | None) -> None:
-    assert config_from_hugging_face(QWEN2 | changes).sliding_window == window
+def test_qwen_windows_are_read_as_transformers_reads_them(changes: dict[str, Any], windows: list[int | None]) -> None:
+    config = config_from_hugging_face(QWEN2 | changes)
+    assert [config.window(layer) for layer in range(2)] == windows
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1}, "in 1 of 2 layers"),
-        ({"layer_types": ["full_attention", "sliding_attention"]}, "in 1 of 2 layers"),
+        ({"layer_types": ["full_attention", "sliding_attention"]}, "in 1 of its layers by layer_types, and gives none"),
         ({"layer_types": ["full_attention"]}, "layer_types must list 2 layers"),
-        ({"layer_types": ["linear_attention"] * 2}, "llm101 knows full and sliding"),
-        ({"layer_types": ["sliding_attention"] * 2, "use_sliding_window": False}, "in 2 of 2 layers"),
+        (
+            {"layer_types": ["linear_attention"] * 2},
+            "layer_types 'linear_attention'; llm101 computes full_attention and",
+        ),
+        ({"layer_types": ["sliding_attention"] * 2, "use_sliding_window": False}, "in 2 of its layers by layer_types"),
+        ({"layer_types": [["full_attention"]] * 2}, "layer_types .'full_attention'"),
         ({"use_sliding_window": True, "sliding_window": 0, "max_window_layers": 0}, "sliding_window must be a whole"),
         ({"use_sliding_window": 1}, "use_sliding_window must be true or false"),
     ],
 )
-def test_windows_in_some_layers_only_are_refused(changes: dict[str, Any], message: str) -> None:
+def test_windows_that_nothing_says_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFolderError, match=message):
         config_from_hugging_face(QWEN2 | changes)
+
+
+SMOLLM3 = config_to_hugging_face(replace(TINY, layers_without_rope=(1,)))
+EXPERTS = config_to_hugging_face(replace(MIXED, qk_norm=True))
+
+
+@pytest.mark.parametrize(
+    ("hf", "changes", "message"),
+    [
+        (SMOLLM3, {"no_rope_layers": [1]}, "no_rope_layers must hold 0 or 1 for each of 2 layers"),
+        (SMOLLM3, {"no_rope_layers": [1, 2]}, "no_rope_layers must hold 0 or 1"),
+        (SMOLLM3, {"no_rope_layers": "01"}, "no_rope_layers must hold 0 or 1"),
+        (
+            SMOLLM3,
+            {"no_rope_layers": None, "no_rope_layer_interval": 0},
+            "no_rope_layer_interval must be a whole number",
+        ),
+        (SMOLLM3, {"num_hidden_layers": 2**31}, "num_hidden_layers must be a whole number from 1 to 65536"),
+        (EXPERTS, {"num_experts_per_tok": 5}, r"n_active_experts must be 1 to n_experts \(4\), got 5"),
+        (EXPERTS, {"num_experts": -1}, "num_experts must be a whole number from 0"),
+        (EXPERTS, {"num_local_experts": 5}, r"num_local_experts and num_experts, which differ: \[4, 5\]"),
+        (EXPERTS, {"decoder_sparse_step": 0}, "decoder_sparse_step must be a whole number from 1"),
+        (EXPERTS, {"mlp_only_layers": 1}, "mlp_only_layers must be a list of layers, got 1"),
+        (EXPERTS, {"norm_topk_prob": 1}, "norm_topk_prob must be true or false"),
+        (EXPERTS, {"shared_expert_intermediate_size": 64}, "unknown key 'shared_expert_intermediate_size'"),
+        (EXPERTS, {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "with max_window_layers"),
+    ],
+)
+def test_what_the_newer_families_cannot_have_is_refused(
+    hf: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelFolderError, match=message):
+        config_from_hugging_face(hf | changes)
 
 
 @pytest.mark.parametrize(
@@ -197,19 +285,3 @@ def test_both_layouts_of_the_rotary_base_are_read() -> None:
     assert config_from_hugging_face(old) == config_from_hugging_face(new)
     assert config_from_hugging_face(old).rope_theta == 5e5
     assert config_from_hugging_face(neither).rope_theta == 10_000.0
-
-
-def test_a_published_config_with_all_its_bookkeeping_is_read() -> None:
-    smollm2 = {
-        "_name_or_path": "checkpoints", "architectures": ["LlamaForCausalLM"], "attention_bias": False,
-        "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 576,
-        "initializer_range": 0.041666666666666664, "intermediate_size": 1536, "is_llama_config": True,
-        "max_position_embeddings": 8192, "mlp_bias": False, "model_type": "llama", "num_attention_heads": 9,
-        "num_hidden_layers": 30, "num_key_value_heads": 3, "pad_token_id": 2, "pretraining_tp": 1,
-        "rms_norm_eps": 1e-05, "rope_interleaved": False, "rope_scaling": None, "rope_theta": 100000,
-        "tie_word_embeddings": True, "torch_dtype": "bfloat16", "transformers.js_config": {"kv_cache_dtype": {}},
-        "transformers_version": "4.42.3", "use_cache": True, "vocab_size": 49152,
-    }  # fmt: skip
-    config = config_from_hugging_face(smollm2)
-    assert config.n_parameters == 134_515_008
-    assert (config.d_head, config.rope_theta, config.context_length) == (64, 100_000.0, 8192)
