@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { loadModule } from "./load_widget.mjs";
 
-const { colour, decode, flip, formula, groups, inFull, move, part, place } =
+const { bitsOf, colour, decode, flip, formula, groups, inFull, move, moveInGroup, part, place, seen, unpack, workingOut, worth } =
   await loadModule("parameter_microscope/widget.js");
 
 /** The formula as one would write it in a line. */
@@ -81,4 +81,42 @@ test("Llama's and GPT-2's names are sorted into the same parts of a model", () =
   const names = ["model.embed_tokens.weight", "wte.weight", "model.layers.0.self_attn.q_proj.weight", "h.0.attn.c_attn.weight",
     "model.layers.0.post_attention_layernorm.weight", "h.0.ln_1.bias", "h.0.mlp.c_fc.weight", "x"]; // prettier-ignore
   assert.deepEqual(names.map(part), ["embeddings", "embeddings", "attention", "attention", "norms", "norms", "MLP", "others"]);
+});
+
+/** A block of bytes, for unpack. */
+const bytesOf = (...bytes) => new DataView(new Uint8Array(bytes).buffer);
+
+test("a block of four bits, worked by hand: scale 0.5, minimum −1, number 3 is 7 and number 19 is 10", () => {
+  const block = unpack("Q4_1", bytesOf(0x00, 0x38, 0x00, 0xbc, 0, 0, 0, 0xa7, ...Array(12).fill(0)), 0);
+  assert.deepEqual([block.small[3], block.small[19], block.small[0]], [7, 10, 0]);
+  assert.deepEqual([worth(block, 3), worth(block, 19), worth(block, 0)], [2.5, 4, -1]);
+  assert.equal(workingOut(block, 3), "0.5 × 7 + (−1)");
+  assert.equal(bitsOf(block.small[3], 4), "0111");
+});
+
+test("kinds without a minimum count from the middle, or have a sign", () => {
+  const q4 = unpack("Q4_0", bytesOf(9, 9, 0x00, 0x38, ...Array(16).fill(0x3f)), 2);
+  assert.deepEqual([worth(q4, 0), workingOut(q4, 0)], [3.5, "0.5 × (15 − 8)"]);
+  const q8 = unpack("Q8_0", bytesOf(0x00, 0x34, 0xfe, ...Array(31).fill(0)), 0);
+  assert.deepEqual([worth(q8, 0), workingOut(q8, 0), bitsOf(-2, 8)], [-0.5, "0.25 × (−2)", "11111110"]);
+});
+
+test("the arrow keys walk through the numbers of a group and stop at its ends", () => {
+  const walk = (at, ...keys) => keys.reduce((position, key) => moveInGroup(position, key, 32, 32, 8), at);
+  assert.deepEqual([walk(32, "ArrowLeft"), walk(32, "ArrowRight", "ArrowDown"), walk(63, "ArrowRight")], [32, 41, 63]);
+  assert.deepEqual([walk(40, "Home"), walk(40, "End"), walk(40, "ArrowUp"), walk(40, "ArrowUp", "ArrowUp")], [32, 63, 32, 32]);
+  assert.equal(moveInGroup(40, "a", 32, 32, 8), undefined);
+});
+
+test("of wide blocks the page shows the stretch of 64 numbers that the chosen one lies in", () => {
+  const view = { row: 5, rows: 32, column: 256, columns: 256, matrix: [100, 512] };
+  assert.deepEqual(seen(view, "Q6_K", 7 * 512 + 300), { row: 5, rows: 32, column: 256, columns: 64 });
+  assert.deepEqual(seen(view, "Q6_K", 7 * 512 + 511), { row: 5, rows: 32, column: 448, columns: 64 });
+  assert.deepEqual(seen({ ...view, column: 32, columns: 64 }, "Q4_1", 7 * 512 + 95), { row: 5, rows: 32, column: 32, columns: 64 });
+  assert.deepEqual(seen({ ...view, column: 3, columns: 48 }, "float16", 7 * 512 + 50), { row: 5, rows: 32, column: 3, columns: 48 });
+});
+
+test("llama.cpp's names are sorted into the parts of a model", () => {
+  const names = ["token_embd.weight", "output.weight", "output_norm.weight", "blk.0.attn_output.weight", "blk.0.ffn_up.weight"];
+  assert.deepEqual(names.map(part), ["embeddings", "embeddings", "norms", "attention", "MLP"]);
 });

@@ -1,7 +1,8 @@
-"""ParameterMicroscope: from a parameter file to one tensor, to a heat map of it, to one number, to its bits.
+"""ParameterMicroscope: from a parameter file to one tensor, to a heat map of it, to one number, to its bits or block.
 
 It takes any object with `path`, `n_bytes`, `tensors` (a mapping from names to entries with shape, dtype, offset and
-n_bytes) and `raw(name) -> bytes`, as an opened parameter file has them. It never changes the file.
+n_bytes) and `raw(name) -> bytes`, as an opened parameter file has them; for quantised tensors also `block` of an entry,
+`tensor(name)` and `block(name, *place)`. It never changes the file.
 """
 
 from base64 import b64encode
@@ -12,12 +13,13 @@ from typing import Any
 import anywidget
 import traitlets as t
 
-from llm101_widgets.heat_map import FLOATS, as_png, flat_index, flipped, number_at, numbers, view_of
+from llm101_widgets.heat_map import as_png, flat_index
 from llm101_widgets.page import page_of
+from llm101_widgets.parameter_microscope.view import KINDS, flipped, in_words, number_of, seen, view_of
 
 
 class ParameterMicroscope(anywidget.AnyWidget):
-    """Choose a tensor and a number in it, and flip its bits; `changed` says what became of which number."""
+    """Choose a tensor and a number in it, and flip a float's bits; `changed` says what became of which number."""
 
     _esm, _css = page_of("parameter_microscope", root="llm101-scope-grid")
     # the reader sets, here or in the page: a tensor, and a number in it (counted along the rows)
@@ -28,10 +30,10 @@ class ParameterMicroscope(anywidget.AnyWidget):
     file, tensors, view = t.Dict().tag(sync=True), t.List().tag(sync=True), t.Dict().tag(sync=True)
 
     def __init__(self, parameters: Any, *, tensor: str = "", index: tuple[int, ...] = ()) -> None:
-        self._entries = {name: e for name, e in parameters.tensors.items() if e.dtype in FLOATS and e.n_bytes}
+        self._entries = {name: e for name, e in parameters.tensors.items() if e.dtype in KINDS and e.n_bytes}
         if not self._entries:
-            raise ValueError(f"there is nothing to look at: no tensor holds numbers of type {', '.join(FLOATS)}")
-        self._parameters, self._raw = parameters, b""
+            raise ValueError(f"there is nothing to look at: no tensor holds numbers of type {', '.join(KINDS)}")
+        self._parameters = parameters
         super().__init__()
         self.file = {"name": Path(parameters.path).name, "n_bytes": parameters.n_bytes}
         self.tensors = [[n, list(e.shape), e.dtype, e.offset, e.n_bytes] for n, e in parameters.tensors.items()]
@@ -55,14 +57,14 @@ class ParameterMicroscope(anywidget.AnyWidget):
     @t.observe("tensor", "index")
     def _look(self, change: Any) -> None:
         if change.name == "tensor":
-            self._raw = self._parameters.raw(self.tensor)
+            self._chosen = self._parameters.raw(self.tensor), self.tensor, self._entries[self.tensor]
             self.index = min(self.index, prod(self._entries[self.tensor].shape) - 1)
-        self.view = view_of(self._raw, self.tensor, self._entries[self.tensor], self.index, self.view)
+        self.view = view_of(self._parameters, *self._chosen, self.index, self.view)
 
     @property
     def number(self) -> dict[str, Any]:
         """The chosen number as it is now: what `changed` would say of it, with its "bits" and its "value"."""
-        return number_at(self._raw, self.tensor, self._entries[self.tensor], self.index, self.changed)
+        return number_of(self._parameters, *self._chosen, self.index, self.changed)
 
     def flip(self, bit: int) -> None:
         """Flip one bit of the chosen number, 0 being its last one; flipped again, it is as it was."""
@@ -70,11 +72,9 @@ class ParameterMicroscope(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        seen = numbers(self.view["bytes"], self._entries[self.tensor].dtype).reshape(self.view["rows"], -1)
-        return {**data, "image/png": b64encode(as_png(seen, self.view["limit"])).decode()}, metadata
+        picture = as_png(seen(self._parameters, self.view, self._chosen[2], self.index), self.view["limit"])
+        return {**data, "image/png": b64encode(picture).decode()}, metadata
 
     def __repr__(self) -> str:
-        number, entry = self.number, self._entries[self.tensor]
         file = f"{self.file['name']}: {len(self.tensors)} tensors in {self.file['n_bytes']:,} bytes"
-        tensor = f"{self.tensor} {list(entry.shape)}, {entry.dtype}, from byte {entry.offset:,}"
-        return f"{file}\n{tensor}\nnumber {number['index']}: {number['bits']} = {number['value']:g}"
+        return f"{file}\n{in_words(*self._chosen[1:], self.number)}"

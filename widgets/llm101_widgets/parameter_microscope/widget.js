@@ -1,48 +1,19 @@
-// ParameterMicroscope: a file as a strip, a tensor of it as a heat map, one of its numbers as bits that can be flipped.
+// ParameterMicroscope: a file as a strip, a tensor of it as a heat map, one of its numbers as bits that can be flipped,
+// or with the block that a quantised one is packed in.
 // Reads:  file (name n_bytes), tensors [name, shape, dtype, offset, n_bytes], view (what the kernel has sent of the
 //         chosen tensor: matrix limit overview overview_size, and a window: row column rows columns bytes)
 // Writes: tensor, index (counted along the rows), changed [{tensor, index: a place per axis, before, after}]
 
-import { consume, makers } from "../page/dom.js";
+import { consume } from "../page/dom.js";
 import { lineToPython } from "../page/kernel.js";
 import { onChange, save } from "../page/traits.js";
 import { counted, finePercent, grouped } from "../page/words.js";
 import { FLOATS, decode, formula, groups, inFull } from "./bits.js";
+import { make, makeBlockPanel, sumOf } from "./block_panel.js";
+import { BLOCKS, short, unpack, worth } from "./blocks.js";
+import { clamp, colour, flip, move, part, place, seen } from "./places.js";
 
-const clamp = (i, size) => Math.min(size - 1, Math.max(0, Math.floor(i)));
 const NOT_HERE = "… in the kernel: this page does not have these numbers.";
-const { make } = makers("llm101-scope");
-
-/** The list of changed numbers once a bit of `number` is flipped; a number that is as it was at first drops out. */
-export function flip(changed, number, bit) {
-  const others = changed.filter((c) => c.tensor !== number.tensor || `${c.index}` !== `${number.index}`);
-  const after = (number.after ^ (2 ** bit)) >>> 0;
-  return after === number.before ? others : [...others, { ...number, after }];
-}
-
-/** One place per axis, for a number counted along the rows. */
-export function place(index, shape) {
-  return shape.map((size, axis) => Math.floor(index / shape.slice(axis + 1).reduce((n, m) => n * m, 1)) % size);
-}
-
-/** Where a key leads in a matrix of numbers; the edges hold. */
-export function move(index, key, [rows, columns]) {
-  const [row, column] = [Math.floor(index / columns), index % columns];
-  const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
-    PageUp: [-16, 0], PageDown: [16, 0], Home: [0, -column], End: [0, columns] }[key] ?? [0, 0]; // prettier-ignore
-  return clamp(row + down, rows) * columns + clamp(column + right, columns);
-}
-
-/** Blue below zero, orange above, nothing at zero, at full strength from the limit on. */
-export function colour(value, limit) {
-  return `rgb(${value < 0 ? "58 126 240" : "232 119 0"} / ${Math.min(1, Math.abs(value) / limit).toFixed(3)})`;
-}
-
-/** Which part of a model a tensor belongs to, going by its name. */
-export function part(name) {
-  const parts = { embeddings: /embed|wte|wpe|lm_head/, norms: /norm|ln_/, attention: /attn|attention/, MLP: /mlp|ffn/ };
-  return Object.keys(parts).find((key) => parts[key].test(name)) ?? "others";
-}
 
 function render({ model, el }) {
   const names = ["about", "parts", "legend", "value", "origin", "formula", "changes"];
@@ -54,16 +25,18 @@ function render({ model, el }) {
   const small = make("canvas", "small", { ariaHidden: "true", onpointerdown: pick, onpointermove: pick });
   const told = make("p", "told llm101-error", { role: "status" }); // what has become of the kernel
   const undo = make("button", "undo", { type: "button", textContent: "Undo all" });
+  const panel = makeBlockPanel((position) => write({ index: inBlock(position) }), (position) => showWorking(position));
   const steps = [
     ["The file", about, strip, parts],
     ["A tensor of it", list],
     ["The tensor’s numbers", make("div", "maps", {}, [map, small]), legend],
-    ["One number, and its bits", told, value, origin, bits, working, changes],
+    ["One number, and its bits", told, value, origin, bits, panel.node, working, changes],
   ].map(([textContent, ...nodes]) => make("div", "step", {}, [make("p", "heading", { textContent }), ...nodes]));
   el.append(make("section", "frame", { ariaLabel: "Parameter microscope" }, [make("div", "grid", {}, steps)]));
 
   const entry = () => model.get("tensors").find(([name]) => name === model.get("tensor"));
   const chosen = () => numbersInPage()(model.get("index"));
+  const inBlock = (position) => model.get("index") - chosen().position + position;
   const line = lineToPython(model, (words) => (told.textContent = words));
 
   function write(values) {
@@ -75,13 +48,20 @@ function render({ model, el }) {
   /** The numbers that are in the page, as `changed` has them; undefined for one that the kernel has not sent. */
   function numbersInPage([tensor, shape, dtype] = entry()) {
     const [view, changed] = [model.get("view"), model.get("changed").filter((c) => c.tensor === tensor)];
+    const blocks = new Map();
     const known = new Map(changed.map((c) => [`${c.index}`, c]));
     return (flat) => {
       const [row, column] = [Math.floor(flat / view.matrix[1]) - view.row, (flat % view.matrix[1]) - view.column];
       if (view.tensor !== tensor || row !== clamp(row, view.rows) || column !== clamp(column, view.columns)) return;
       const [index, at] = [place(flat, shape), row * view.columns + column];
+      if (dtype in BLOCKS) {
+        const [n, position] = [Math.floor(at / BLOCKS[dtype].numbers), at % BLOCKS[dtype].numbers];
+        if (!blocks.has(n)) blocks.set(n, unpack(dtype, view.bytes, n * BLOCKS[dtype].bytes));
+        return { index, position, block: blocks.get(n), value: worth(blocks.get(n), position) };
+      }
       const before = dtype === "float32" ? view.bytes.getUint32(4 * at, true) : view.bytes.getUint16(2 * at, true);
-      return known.get(`${index}`) ?? { tensor, index, before, after: before };
+      const number = known.get(`${index}`) ?? { tensor, index, before, after: before };
+      return { ...number, value: decode(number.after, dtype) };
     };
   }
 
@@ -91,7 +71,8 @@ function render({ model, el }) {
     strip.replaceChildren(make("span", "piece", { style: `flex-grow:${tensors[0][3]}` }));
     list.replaceChildren();
     for (const [tensor, shape, dtype, , bytes] of tensors) {
-      const [title, disabled] = [`${tensor}: ${shape.join(" × ")} ${dtype}`, !(dtype in FLOATS) || bytes === 0];
+      const title = `${tensor}: ${shape.join(" × ")} ${dtype}`;
+      const disabled = !(dtype in FLOATS || dtype in BLOCKS) || bytes === 0;
       const text = `${tensor.replace(/^model\.|\.weight$/g, "")}  ${shape.join("×")}`;
       list.append(make("option", "option", { text, title, value: tensor, disabled }));
       const onclick = disabled ? null : () => write({ tensor, index: 0 });
@@ -120,14 +101,14 @@ function render({ model, el }) {
     const [view, numberAt, dtype, index] = [model.get("view"), numbersInPage(), entry()[2], model.get("index")];
     map.hidden = small.hidden = view.tensor !== model.get("tensor"); // no numbers of one under another's name
     if (map.hidden) return legend.replaceChildren(NOT_HERE);
-    const cell = clamp((map.parentElement.clientWidth - 104) / Math.max(32, view.columns), 14) || 5;
-    const pen = penFor(map, cell * view.columns, cell * view.rows);
+    const { row: top, column: left, rows: down, columns: across } = seen(view, dtype, index);
+    const cell = clamp((map.parentElement.clientWidth - 104) / Math.max(32, across), 14) || 5;
+    const pen = penFor(map, cell * across, cell * down);
     const ink = pen.fillStyle;
-    for (let i = 0; i < view.rows * view.columns; i++) {
-      const [row, column] = [Math.floor(i / view.columns), i % view.columns];
-      const flat = (view.row + row) * view.matrix[1] + view.column + column;
-      const [{ before, after }, x, y] = [numberAt(flat), column * cell, row * cell];
-      const size = decode(after, dtype);
+    for (let i = 0; i < down * across; i++) {
+      const [row, column] = [Math.floor(i / across), i % across];
+      const flat = (top + row) * view.matrix[1] + left + column;
+      const [{ before, after, value: size }, x, y] = [numberAt(flat), column * cell, row * cell];
       pen.fillStyle = Number.isFinite(size) ? colour(size, view.limit) : ink;
       pen.fillRect(x, y, cell - 0.5, cell - 0.5);
       pen.fillStyle = ink;
@@ -135,8 +116,8 @@ function render({ model, el }) {
       pen.lineWidth = flat === index ? 3 : 1;
       if (flat === index || after !== before) pen.strokeRect(x - 1, y - 1, cell + 1.5, cell + 1.5);
     }
-    const rows = `Rows ${view.row}–${view.row + view.rows - 1} of ${view.matrix[0]}`;
-    const columns = `columns ${view.column}–${view.column + view.columns - 1} of ${view.matrix[1]}`;
+    const rows = `Rows ${top}–${top + down - 1} of ${view.matrix[0]}`;
+    const columns = `columns ${left}–${left + across - 1} of ${view.matrix[1]}`;
     const full = `full colour from ±${view.limit.toPrecision(2)} on`;
     legend.textContent = `${rows}, ${columns}. Blue with a dash: below 0; orange: above; ${full}.`;
     map.ariaLabel = `Heat map: ${legend.textContent} The arrow keys go from number to number.`;
@@ -155,10 +136,12 @@ function render({ model, el }) {
 
   function showNumber() {
     const [number, [tensor, , dtype, offset], n] = [chosen(), entry(), model.get("changed").length];
-    for (const node of [origin, bits, working]) node.hidden = !number;
+    for (const node of [origin, working]) node.hidden = !number;
+    [bits.hidden, panel.node.hidden] = [!number || dtype in BLOCKS, !number || !(dtype in BLOCKS)];
     changes.hidden = n === 0;
     changes.replaceChildren(`${counted(n, "number")} changed, here and not in the file. `, undo);
     if (!number) return value.replaceChildren(make("span", "was", { textContent: NOT_HERE }));
+    if (dtype in BLOCKS) return showBlock(number);
     const [{ before, after, index }, size] = [number, dtype === "float32" ? 4 : 2];
     const [first, now] = [offset + size * model.get("index"), inFull(decode(after, dtype))];
     value.replaceChildren(now);
@@ -170,6 +153,27 @@ function render({ model, el }) {
     const [special, terms] = formula(after, dtype);
     const set = (term) => (Array.isArray(term) ? make("sup", "high", { textContent: term[0] }) : term);
     working.replaceChildren(...terms.map(set), ` = ${now}`, make("span", "special", { textContent: special }));
+  }
+
+  function showBlock({ index, position, block }) {
+    const [tensor, , dtype, offset] = entry();
+    const { numbers, bytes } = BLOCKS[dtype];
+    const first = offset + bytes * Math.floor(model.get("index") / numbers);
+    const where = `bytes ${grouped(first)} to ${grouped(first + bytes - 1)} of the file`;
+    const which = `number ${position} of a ${dtype} block of ${numbers}`;
+    origin.textContent = `${tensor} [${index.join(", ")}], ${which}: ${where}`;
+    value.replaceChildren(short(worth(block, position)));
+    panel.show(block, position);
+    showWorking(null);
+  }
+
+  /** The sum of the chosen number; or of another of its block, while the pointer is over that. */
+  function showWorking(looked) {
+    const { block, position } = chosen() ?? {};
+    if (!block) return; // the pointer leaves what is hidden by now
+    const other = looked === null || looked === position ? "" : `Number ${looked}, under the pointer.`;
+    const special = make("span", "special", { textContent: other });
+    working.replaceChildren(sumOf(block, looked ?? position), special);
   }
 
   function showBits(pattern, dtype) {
@@ -191,15 +195,17 @@ function render({ model, el }) {
 
   function pick({ buttons, target, offsetX, offsetY }) {
     if (buttons !== 1) return;
-    const { row, column, rows, columns, matrix } = model.get("view");
-    const [top, left, height, width] = target === map ? [row, column, rows, columns] : [0, 0, ...matrix];
+    const view = model.get("view");
+    const { row, column, rows, columns } = seen(view, entry()[2], model.get("index"));
+    const [top, left, height, width] = target === map ? [row, column, rows, columns] : [0, 0, ...view.matrix];
     const [down, right] = [(height * offsetY) / target.clientHeight, (width * offsetX) / target.clientWidth];
-    write({ index: (top + clamp(down, height)) * matrix[1] + left + clamp(right, width) });
+    write({ index: (top + clamp(down, height)) * view.matrix[1] + left + clamp(right, width) });
   }
 
   list.addEventListener("change", () => write({ tensor: list.value, index: 0 }));
   bits.addEventListener("click", ({ target }) => {
-    if (target.value) write({ changed: flip(model.get("changed"), chosen(), Number(target.value)) });
+    const { value: _, ...number } = chosen();
+    if (target.value) write({ changed: flip(model.get("changed"), number, Number(target.value)) });
   });
   undo.addEventListener("click", () => write({ changed: [] }));
   map.addEventListener("keydown", (event) => {
