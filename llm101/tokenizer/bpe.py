@@ -12,6 +12,7 @@ then train_bpe (the same merges, a thousand times sooner).
 from __future__ import annotations
 
 import heapq
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -214,20 +215,64 @@ def _wide_space_regions(text: str) -> Iterator[tuple[int, int]]:
 
 
 def merges_of(ranks: dict[bytes, int]) -> list[Merge]:
-    """Each merge, first learned first: the two tokens that every longer token was made of.
+    """Each merge, first learned first: the two tokens that a longer token is made of.
 
     Example:
         >>> merges_of({b"a": 0, b"b": 1, b"ab": 2, b"aba": 3})
         [(b'a', b'b'), (b'ab', b'a')]
     """
-    return [_last_merge(token, ranks) for token in sorted(ranks, key=ranks.__getitem__) if token[1:]]
+    long = (token for token in sorted(ranks, key=ranks.__getitem__) if token[1:])
+    return [merge for token in long if (merge := last_merge(token, ranks))]
 
 
-def _last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge:
-    """The two pieces that a token is made of: merge its bytes in the order of rank until two are left."""
-    pieces = [bytes([b]) for b in token]
+def last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge | None:
+    """The two tokens that merging leaves of a token's bytes before it joins them; None if it leaves more.
+
+    They are the only two of which it is ever made: where two tokens stand side by side in a longer text, no merge
+    reached across their ends, so that what happened between was the same as here.
+
+    Example:
+        >>> last_merge(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"bc": 3, b"abc": 4})
+        (b'a', b'bc')
+        >>> last_merge(b"abc", {b"a": 0, b"b": 1, b"c": 2, b"abc": 3})
+    """
+    pieces, never = [token[i : i + 1] for i in range(len(token))], math.inf
     while len(pieces) > 2:
-        turns = [ranks.get(a + b, len(ranks) * 2) for a, b in pairwise(pieces)]
-        at = turns.index(min(turns))
+        turns = [ranks.get(a + b, never) for a, b in pairwise(pieces)]
+        first = min(turns)
+        if first == never:
+            return None
+        at = turns.index(first)
         pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
-    return pieces[0], pieces[1]
+    left, right = pieces
+    return (left, right) if left in ranks and right in ranks else None
+
+
+def is_last_merge(left: bytes, right: bytes, ranks: dict[bytes, int], made_of: dict[bytes, Merge]) -> bool:
+    """Whether last_merge of the two together is the two; the same, found sooner where it is known what each is made of.
+
+    It goes back in time: of the two tokens at the border the younger one is taken apart, and each time it is asked
+    whether the two that met there would have been joined before it was made.
+
+    Args:
+        left, right: two tokens that together are a third.
+        ranks: token -> its turn. No token has its turn before what it is made of.
+        made_of: the last merge of every longer token whose turn comes before the third's.
+
+    Example:
+        >>> ranks = {b"a": 0, b"b": 1, b"c": 2, b"bc": 3, b"ab": 4, b"abc": 5}
+        >>> made_of = {b"bc": (b"b", b"c"), b"ab": (b"a", b"b")}
+        >>> is_last_merge(b"a", b"bc", ranks, made_of), is_last_merge(b"ab", b"c", ranks, made_of)
+        (True, False)
+    """
+    limit = ranks[left + right]
+    if any(side not in made_of and (len(side) > 1 or side not in ranks) for side in (left, right)):
+        return False
+    while ranks.get(left + right, limit) >= limit:
+        if left in made_of and (right not in made_of or ranks[left] > ranks[right]):
+            limit, left = ranks[left], made_of[left][1]
+        elif right in made_of:  # of two merges of one rank the one to the left comes first, hence + 1
+            limit, right = ranks[right] + 1, made_of[right][0]
+        else:
+            return True
+    return False

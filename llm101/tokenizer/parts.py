@@ -1,4 +1,4 @@
-"""What a tokenizer is made of, as a file or a published vocabulary hands it over to be put to work.
+"""What a byte-level tokenizer is made of, as a file or a published vocabulary hands it over to be put to work.
 
 It knows nothing of how text is encoded, nor of where the parts come from.
 """
@@ -12,7 +12,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class TokenizerError(ValueError):
-    """A tokenizer file that cannot be read, or ids that are not its own."""
+    """A tokenizer file that cannot be read, a text that it has no tokens for, or ids that are not its own."""
 
 
 class TokenizerParts(NamedTuple):
@@ -26,3 +26,11 @@ class TokenizerParts(NamedTuple):
     """Text -> id, for markers that stand outside the text."""
     pattern: str
     """The regular expression that cuts text into words before merging."""
+    start_ids: tuple[int, ...] = ()
+    """What the tokenizer's maker puts before each text that a model reads."""
+    added_tokens: dict[str, int] = {}  # noqa: RUF012 (nobody changes it)
+    """Text -> id, for what is one token wherever it stands, in any text, before words are cut: `<think>`, say."""
+    cuts_before: tuple[str, ...] = ()
+    """Patterns that cut the text first, one after another; each piece is then cut by the next as if it stood alone."""
+    nfc: bool = False
+    """Whether a text is brought into Unicode's form NFC first: e and U+0301, its accent, become é."""

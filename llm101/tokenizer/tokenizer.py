@@ -1,33 +1,30 @@
 """The tokenizer: text to token ids and back, without losing a byte.
 
-It knows nothing of models. A tokenizer is a table of byte strings, each with a rank: its token id and, at
-the same time, its turn when neighbouring pieces are merged. The table is learned by bpe.py; the encoding
-itself is done by tiktoken, which does the same thing fast.
+It knows nothing of models. A tokenizer is a table of byte strings, each with a rank: its token id and, at the same
+time, its turn when neighbouring pieces are merged. The table is learned by bpe.py and put to work by byte_level.py.
+Files of other kinds are put to work by library_encoding.py; whoever uses a Tokenizer need not know which it is.
 
-Reading order: Tokenizer.train, encode, decode; then save and from_file (Hugging Face's tokenizer.json).
+Reading order: Tokenizer.train, encode, decode; then encode_parts; then save and from_file (Hugging Face's
+tokenizer.json) and from_gguf.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property, partial
-from itertools import pairwise
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
-
-import tiktoken
 
 from llm101.outside import given
 from llm101.outside.strict_json import shown
-from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, Merge, merges_of, train_bpe
+from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, Merge, train_bpe
+from llm101.tokenizer.byte_level import ByteLevelBPE
+from llm101.tokenizer.gguf_content import gguf_content
 from llm101.tokenizer.parts import END_OF_TEXT, TokenizerError, TokenizerParts
 from llm101.tokenizer.published import published_parts
-from llm101.tokenizer.tokenizer_file import read_tokenizer_file, write_tokenizer_file
-
-LONGEST_SPACE = 100_000
-"""White space without end is cut after so many characters: at about a million, tiktoken's expression overflows."""
+from llm101.tokenizer.spans import Part
+from llm101.tokenizer.tokenizer_file import Encoding, encoding_of, read_tokenizer_file, write_tokenizer_file
 
 
 class Tokenizer:
@@ -37,7 +34,15 @@ class Tokenizer:
         name: what to call it in tables and messages.
         ranks: every ordinary token's bytes -> its id; pairs with the lowest id merge first.
         special_tokens: text -> id, for markers that stand outside the text.
-        pattern: the regular expression that cuts text into words before merging.
+        pattern: the regular expression that cuts text into words before merging, as tiktoken (fancy-regex) has it.
+        start_ids: what the tokenizer's maker puts before each text that a model reads.
+        added_tokens: text -> id, for what is one token in any text.
+        cuts_before: patterns that cut the text first, one after another.
+        nfc: whether a text is brought into Unicode's form NFC first.
+
+    Attributes:
+        vocab_size: how many ids there are: the highest, and 0.
+        special_tokens, added_tokens, start_ids: as given, or as the file says.
 
     Example:
         >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -55,25 +60,28 @@ class Tokenizer:
         ranks: dict[bytes, int],
         special_tokens: dict[str, int] | None = None,
         pattern: str = GPT2_WORD_PATTERN,
+        start_ids: Sequence[int] = (),
+        added_tokens: dict[str, int] | None = None,
+        cuts_before: Sequence[str] = (),
+        nfc: bool = False,
     ) -> None:
-        special_tokens = special_tokens or {}
-        missing = [b for b in range(256) if bytes([b]) not in ranks]
-        if missing:
-            raise TokenizerError(f"{name}: no token for byte {missing[0]}, so some texts could not be encoded")
-        self.name, self.ranks, self.special_tokens, self.pattern = name, ranks, special_tokens, pattern
-        self._bytes = {token_id: token for token, token_id in ranks.items()}
-        self._bytes |= {token_id: text.encode() for text, token_id in special_tokens.items()}
-        if len(self._bytes) != len(ranks) + len(special_tokens):
-            raise TokenizerError(f"{name}: two tokens share one id")
-        if b"" in self._bytes.values():
-            raise TokenizerError(f"{name}: a token without a single byte, which would be found everywhere")
-        self.vocab_size = max(self._bytes) + 1
-        try:
-            self._encoding = tiktoken.Encoding(
-                name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special_tokens
+        special, added = special_tokens or {}, added_tokens or {}
+        self._use(
+            ByteLevelBPE(
+                TokenizerParts(name, ranks, special, pattern, tuple(start_ids), added, tuple(cuts_before), nfc)
             )
-        except ValueError:
-            raise TokenizerError(f"{name}: {shown(pattern)} is no regular expression that cuts text") from None
+        )
+
+    def _use(self, encoding: Encoding) -> None:
+        self._encoding, self.name, self.vocab_size = encoding, encoding.name, encoding.vocab_size
+        self.special_tokens, self.added_tokens = encoding.special_tokens, encoding.added_tokens
+        self.start_ids = encoding.start_ids
+
+    @classmethod
+    def _of(cls, encoding: Encoding) -> Tokenizer:
+        tokenizer = cls.__new__(cls)
+        tokenizer._use(encoding)
+        return tokenizer
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, name: str = "trained") -> Tokenizer:
@@ -110,30 +118,36 @@ class Tokenizer:
             allow_special: turn special tokens written in the text into their ids. Never for text from outside.
 
         Raises:
-            TokenizerError: no text, or half of a character (a lone surrogate), which has no bytes.
+            TokenizerError: no text; half of a character (a lone surrogate), which has no bytes; or a character for
+                which the vocabulary has no token.
         """
-        encode = self._encoding.encode_ordinary
-        if allow_special:
-            encode = partial(self._encoding.encode, allowed_special="all")
-        first, *rest = self._pieces(text)
-        ids = _encoded(first, encode)
-        for byte, piece in zip(rest[::2], rest[1::2]):
-            ids.append(self.ranks[byte.encode("utf-8", "surrogateescape")])
-            ids += _encoded(piece, encode)
-        return ids
-
-    def _pieces(self, value: str) -> list[str]:
-        try:
-            return given.unicode_pieces(given.text(value))
-        except ValueError as error:
-            raise TokenizerError(str(error)) from None
+        return self._encoding.encode(_text(text), allow_special)
 
     def encode_many(self, texts: Iterable[str], n_threads: int = 2) -> list[list[int]]:
         """encode for many texts at once, on several threads."""
-        several = list(given.texts(texts))
-        if any(len(one) > LONGEST_SPACE or len(self._pieces(one)) > 1 for one in several):
-            return [self.encode(one) for one in several]
-        return self._encoding.encode_ordinary_batch(several, num_threads=n_threads)
+        return self._encoding.encode_many(list(given.texts(texts)), n_threads)
+
+    def encode_parts(self, parts: Sequence[Part]) -> tuple[list[int], list[int]]:
+        """The token ids of a text given in parts: a chat, in which a template's words stand beside a user's.
+
+        The ids are those of the whole text, as if it had been encoded at once with allow_special, with one exception:
+        a special token in which any of a user's characters takes part is encoded as the characters that it consists of.
+
+        Args:
+            parts: each part's text, and whether special tokens written in it count as such (the template's words).
+
+        Returns:
+            The ids, and for each id the index of the part in which it begins.
+
+        Raises:
+            TokenizerError: as for encode.
+
+        Example:
+            >>> tokenizer = Tokenizer.train(["hi hi"], 258)
+            >>> tokenizer.encode_parts([("hi", False), ("<|endoftext|>", True), ("<|end", False)])[0]
+            [256, 257, 60, 124, 101, 110, 100]
+        """
+        return self._encoding.encode_parts([(_text(words), is_template) for words, is_template in parts])
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The token ids of any bytes, text or not; decode_bytes gives the same bytes back.
@@ -163,15 +177,18 @@ class Tokenizer:
             row = given.id_row(ids, f"{self.name}'s token ids are whole numbers from 0 to {self.vocab_size - 1}")
         except ValueError as error:
             raise TokenizerError(str(error)) from None
-        return b"".join(map(self.token_bytes, row))
+        for token_id in row:
+            if token_id not in self._encoding.token_bytes:
+                self.token_bytes(token_id)  # says what is wrong
+        return self._encoding.bytes_of(row)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes of one token.
+        """The bytes of one token, as it stands within a text.
 
         Raises:
             TokenizerError: an id that this tokenizer does not have.
         """
-        found = self._bytes.get(given.whole(token_id))  # type: ignore[arg-type]
+        found = self._encoding.token_bytes.get(given.whole(token_id))  # type: ignore[arg-type]
         if found is None:
             raise TokenizerError(f"token id {shown(token_id)} is not one of {self.name}'s (0 to {self.vocab_size - 1})")
         return found
@@ -181,32 +198,69 @@ class Tokenizer:
         return [self.token_bytes(token_id) for token_id in self.encode(text)]
 
     @property
-    def parts(self) -> TokenizerParts:
-        """What it is made of: `Tokenizer(*parts)` is the same tokenizer again."""
-        return TokenizerParts(self.name, self.ranks, self.special_tokens, self.pattern)
+    def _byte_level(self) -> ByteLevelBPE:
+        if isinstance(self._encoding, ByteLevelBPE):
+            return self._encoding
+        raise TokenizerError(
+            f"{self.name} is read through the package tokenizers: it has no ranks, pattern or merges of byte-level BPE"
+        )
 
-    @cached_property
+    @property
+    def parts(self) -> TokenizerParts:
+        """What it is made of: `Tokenizer(*parts)` is the same tokenizer again.
+
+        Raises:
+            TokenizerError: it is no byte-level BPE; the same for ranks, pattern and merges.
+        """
+        return self._byte_level.parts
+
+    @property
+    def ranks(self) -> dict[bytes, int]:
+        """Every ordinary token's bytes -> its id; pairs with the lowest id merge first."""
+        return self._byte_level.parts.ranks
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression that cuts text into words before merging."""
+        return self._byte_level.parts.pattern
+
+    @property
     def merges(self) -> list[Merge]:
-        """Each merge, first learned first: the two tokens that every longer token was made of."""
-        return merges_of(self.ranks)
+        """Each merge, first learned first: the two tokens that a longer token is made of."""
+        return self._byte_level.merges
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a tokenizer.json, which Hugging Face's tokenizers and transformers open."""
-        write_tokenizer_file(self.parts, Path(path))
+        write_tokenizer_file(self._encoding, given.path(path))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
         """Read a tokenizer.json.
 
         Raises:
-            TokenizerError: not such a file, or one with a feature that byte-level BPE does not have.
+            TokenizerError: not such a file, or one that asks for what llm101 does not do.
         """
         try:
-            return cls(*read_tokenizer_file(given.path(path)))
-        except TokenizerError:
-            raise
+            place = given.path(path)
         except ValueError as error:
             raise TokenizerError(f"no tokenizer file: {error}") from None
+        return cls._of(read_tokenizer_file(place))
+
+    @classmethod
+    def from_gguf(cls, metadata: Mapping[str, Any], name: str) -> Tokenizer:
+        """The tokenizer that a GGUF file holds.
+
+        Args:
+            metadata: the file's, by name: texts, numbers, truth values and lists of them.
+            name: what to call it in tables and messages.
+
+        Raises:
+            TokenizerError: there is none, or one of a kind that is not supported.
+        """
+        try:
+            return cls._of(encoding_of(name, json.dumps(gguf_content(metadata)).encode()))
+        except ValueError as error:
+            raise TokenizerError(f"{name}: {error}") from None
 
     @classmethod
     def from_tiktoken(cls, name: str) -> Tokenizer:
@@ -226,7 +280,9 @@ class Tokenizer:
         return _published(name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(self.parts)
+        if isinstance(self._encoding, ByteLevelBPE):
+            return type(self), tuple(self._encoding.parts)
+        return type(self)._of, (self._encoding,)
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.name!r}, vocab_size={self.vocab_size:,})"
@@ -238,14 +294,8 @@ def _published(name: str) -> Tokenizer:
     return Tokenizer(*published_parts(name))
 
 
-def _encoded(text: str, encode: Callable[[str], list[int]]) -> list[int]:
-    if len(text) <= LONGEST_SPACE:
-        return encode(text)
-    return [token_id for part in _cut_long_spaces(text) for token_id in encode(part)]
-
-
-def _cut_long_spaces(text: str) -> list[str]:
-    """The text in one piece, or, where white space runs on and on, in several."""
-    runs = (match.span() for match in re.finditer(r"\s+", text))
-    cuts = [at for start, stop in runs for at in range(start + LONGEST_SPACE, stop, LONGEST_SPACE)]
-    return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]
+def _text(value: str) -> str:
+    try:
+        return given.text(value)
+    except ValueError as error:
+        raise TokenizerError(str(error)) from None

@@ -17,8 +17,8 @@ from tiktoken_ext import openai_public
 
 from llm101.tokenizer import Tokenizer, TokenizerError
 from llm101.tokenizer import published as ranks
+from llm101.tokenizer.byte_level_file import to_characters
 from llm101.tokenizer.published import VOCABULARIES, Vocabulary, pack_tokens, read_ranks, unpack_tokens
-from llm101.tokenizer.tokenizer_file import to_characters
 
 OPENAI = ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base")
 

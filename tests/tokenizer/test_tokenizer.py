@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from llm101.corpus import Corpus
 from llm101.tokenizer import END_OF_TEXT, Tokenizer, TokenizerError
 from llm101.tokenizer.bpe import train_bpe
-from llm101.tokenizer.tokenizer_file import byte_alphabet, to_bytes, to_characters
+from llm101.tokenizer.byte_level_file import byte_alphabet, to_bytes, to_characters
 
 TEXTS = [
     "Once upon a time there was a little girl named Lily. She'll say: \"It's 12 o'clock!\"",
@@ -96,7 +96,7 @@ def test_many_texts_at_once_are_encoded_like_one_by_one(tokenizer: Tokenizer) ->
 def test_many_texts_with_white_space_to_be_cut_are_encoded_like_one_by_one(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm101.tokenizer.tokenizer.LONGEST_SPACE", 3)
+    monkeypatch.setattr("llm101.tokenizer.byte_level.LONGEST_SPACE", 3)
     texts = ["a", "the     cat", "\n" * 10, "x  y"]
     assert tokenizer.encode_many(texts) == [tokenizer.encode(text) for text in texts]
     assert [tokenizer.decode(ids) for ids in tokenizer.encode_many(texts)] == texts
@@ -261,10 +261,16 @@ def test_a_vocabulary_of_impossible_size_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ranks": {b"a": 0}}, "no token for byte 0"),
+        ({"ranks": {}}, "it has no tokens"),
+        ({"start_ids": (300,)}, "there is no token 300 to put before a text"),
+        ({"added_tokens": {"<a>": 97}}, "two tokens share one id"),
         ({"special_tokens": {"<end>": 97}}, "two tokens share one id"),
         ({"special_tokens": {"": 300}}, "without a single byte"),
         ({"pattern": "("}, "is no regular expression"),
+        ({"pattern": "a)|(b"}, "is no regular expression"),
+        ({"cuts_before": ("(",)}, "is no regular expression"),
+        ({"pattern": r"\w*"}, "may match between two characters"),
+        ({"pattern": "a|(?=b)"}, "may match between two characters"),
     ],
 )
 def test_an_impossible_tokenizer_is_refused(change: dict[str, Any], message: str) -> None:
@@ -290,26 +296,38 @@ def cut_by(pattern: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("model"), "is not a byte-level BPE tokenizer.json"),
-        (lambda c: c.update(model=[]), "is not a byte-level BPE tokenizer.json"),
-        (lambda c: c["model"].update(type="Unigram"), "its model is 'Unigram', only BPE is supported"),
-        (lambda c: c["model"].update(dropout=0.1), "it uses dropout"),
-        (lambda c: c["model"].update(byte_fallback=True), "it uses byte_fallback"),
-        (lambda c: c.update(normalizer={"type": "NFC"}), "changes the text before encoding"),
-        (lambda c: c["model"]["vocab"].update({"a b": 500}), "'a b' is not spelled in bytes"),
-        (lambda c: c["model"]["vocab"].update(a=-1), "-1 is no token id"),
-        (lambda c: c["model"]["vocab"].update(a="7"), "'7' is no token id"),
-        (lambda c: c["added_tokens"][0].update(content=49), "49 is no text of a special token"),
-        (lambda c: c.update(pre_tokenizer=cut_by(7)), "7 is no regular expression"),
+        (lambda c: c.pop("model"), "it has no model: a tokenizer.json holds a vocabulary"),
+        (lambda c: c.update(model=[]), r"its model is \[\], no table"),
+        (lambda c: c["model"].update(type="Odd"), "its model is of the type 'Odd'; supported are BPE, "),
+        (lambda c: c["model"].update(dropout=0.1), "it uses dropout: the same text would have other tokens"),
+        (lambda c: c["model"].update(end_of_word_suffix="</w>"), "it uses end_of_word_suffix"),
+        (lambda c: c["model"].update(continuing_subword_prefix="##"), "it uses continuing_subword_prefix"),
+        (lambda c: c["model"].pop("vocab"), "its model has no vocabulary"),
+        (lambda c: c["model"].update(vocab={}), "its model has no vocabulary"),
+        (lambda c: c["model"]["vocab"].update(a=-1), "-1.* is no token id"),
+        (lambda c: c["model"]["vocab"].update(a="7"), "'7'.* is no token id"),
         (lambda c: c["model"]["vocab"].update(a=98), "share one id"),
-        (lambda c: c["model"]["vocab"].pop("a"), "no token for byte 97"),
-        (lambda c: c["model"].update(merges=["a b"]), "makes no token"),
-        (lambda c: c["model"].update(merges=["a b c"]), "is not a byte-level BPE tokenizer.json"),
-        (lambda c: (c["model"]["vocab"].update(ab=257, bc=256), c["model"].update(merges=["a b", "b c"])), "order"),
-        (lambda c: c.update(pre_tokenizer=None), "no ByteLevel"),
-        (lambda c: c["pre_tokenizer"].update(add_prefix_space=True), "a space before the text"),
-        (lambda c: c["pre_tokenizer"].update(use_regex=False), "cutting words is not supported"),
+        (lambda c: c["model"].update(type="Unigram"), r"has no vocabulary \(a list of tokens and scores\)"),
+        (lambda c: c["model"].update(type="Unigram", vocab=[["a", "b"]]), r"\['a', 'b'\] is no token with its score"),
+        (lambda c: c["model"].update(merges=["a b"]), "'a' . 'b' makes no token"),
+        (lambda c: c["model"].update(merges=["a b c"]), "'a b c' is no merge of two tokens"),
+        (lambda c: c["model"].update(merges=None), "its merges is None, no list"),
+        (lambda c: c.update(truncation={"max_length": 2}), 'truncation, which changes texts: set "truncation" to null'),
+        (lambda c: c.update(padding={}), 'padding, which changes texts: set "padding" to null'),
+        (lambda c: c.update(normalizer={}), "{} does not say by its type what it does to a text"),
+        (lambda c: c.update(normalizer={"type": "Sequence"}), "its pretokenizers is None, no list"),
+        (lambda c: c.update(pre_tokenizer=cut_by(7)), "the package tokenizers does not read it"),
+        (lambda c: c.update(pre_tokenizer=cut_by("(")), r"'\(' is no regular expression that cuts text"),
+        (lambda c: c.update(decoder={"type": "CTC"}), r"a decoder 'CTC'\) is not supported"),
+        (
+            lambda c: c.update(decoder=None, normalizer={"type": "NFKC"}),
+            "how its tokens become text",
+        ),
+        (lambda c: c["added_tokens"][0].update(content=49), "49 is no text of a special token"),
         (lambda c: c["added_tokens"][0].update(content=""), "without a single byte"),
+        (lambda c: c["added_tokens"][0].update(id=97), "has the id 97, but another one in the vocabulary"),
+        (lambda c: c["added_tokens"].append(c["added_tokens"][0]), "it lists the added token .* twice"),
+        (lambda c: c.update(added_tokens=5), "its added_tokens is 5, no list"),
     ],
 )
 def test_a_file_with_a_feature_that_changes_the_tokens_is_refused(

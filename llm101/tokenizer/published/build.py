@@ -14,8 +14,8 @@ import json
 import sys
 from pathlib import Path
 
+from llm101.tokenizer.byte_level_file import byte_alphabet, to_bytes
 from llm101.tokenizer.published import FOLDER, VOCABULARIES, pack_tokens, read_ranks, without_long_numbers
-from llm101.tokenizer.tokenizer_file import byte_alphabet, to_bytes
 
 
 def from_tiktoken_lines(text: bytes) -> list[bytes]:
