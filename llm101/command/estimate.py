@@ -48,16 +48,18 @@ def _config(name: str) -> ModelConfig:
     """The shape of a model, from a name or a folder; nothing is downloaded and no parameter is read."""
     from llm101.estimates.published import PUBLISHED
     from llm101.library import known_models
-    from llm101.parameters.model_folder import config_from_hugging_face, read_config
+    from llm101.parameters.model_folder import open_config
 
     if name in PUBLISHED:
         return PUBLISHED[name]
-    folders = {model.name: model.path for model in known_models()}
-    if name in folders or (Path(name) / "config.json").is_file():
-        return config_from_hugging_face(read_config(folders.get(name, Path(name))))
-    raise ValueError(
-        f"no model {name!r}: there are {', '.join([*folders, *PUBLISHED])}; or give a folder with a config.json"
-    )
+    known = {model.name: model for model in known_models()}
+    if name in known and not known[name].installed:
+        raise ValueError(f"the files of {name} are not in {known[name].path}: {known[name].remedy}")
+    path = known[name].path if name in known else Path(name)
+    if path.is_file() or (path / "config.json").is_file():
+        return open_config(path)
+    names = ", ".join([*known, *PUBLISHED])
+    raise ValueError(f"no model {name!r}: there are {names}; or give a folder with a config.json, or a .gguf file")
 
 
 COMMANDS = (("estimate", "size, memory and speed of a model on a machine", estimate_options, estimate),)

@@ -127,7 +127,9 @@ def open_model(path: str | Path) -> ModelFiles:
 
 
 def open_config(path: str | Path) -> ModelConfig:
-    """Only a model's shape; see `open_model`."""
+    """Only a model's shape, whose folder need not hold parameters; see `open_model`."""
+    if (folder_of(path) / "config.json").exists() and not str(path).endswith(".gguf"):
+        return _read_shape(folder_of(path))
     return _config(path, open_parameters(path))
 
 

@@ -77,7 +77,7 @@ def refusal_of(capsys: Capture, *arguments: str) -> str:
 
 
 def test_models(capsys: Capture) -> None:
-    (row,) = json_of(capsys, "models")["models"]
+    row = json_of(capsys, "models")["models"][0]
     assert row.keys() == {
         "name", "path", "n_parameters", "n_bytes", "dtype", "context_length", "origin", "installed",
     }  # fmt: skip
@@ -152,10 +152,12 @@ def test_complete_passes_every_setting_on(capsys: Capture, model: str, monkeypat
     seen: dict[str, Any] = {}
     usual = LanguageModel.complete
     monkeypatch.setattr(LanguageModel, "complete", lambda lm, prompt, **s: seen.update(s) or usual(lm, prompt, **s))
-    options = "--max-tokens 3 --temperature 0.7 --top-k 5 --top-p 0.9 --min-p 0.01 --stop x --stop yz --seed 8"
+    options = "--max-tokens 3 --temperature 0.7 --top-k 5 --top-p 0.9 --min-p 0.01 --stop x --stop yz --seed 8 --n 2"
+    options += " --repetition-penalty 1.1 --frequency-penalty 0.2 --presence-penalty 0.3"
     json_of(capsys, "complete", "once", "--model", model, *options.split())
     assert seen == {
-        "max_tokens": 3, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "stop": ["x", "yz"], "seed": 8,
+        "n": 2, "max_tokens": 3, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.01, "stop": ["x", "yz"],
+        "seed": 8, "repetition_penalty": 1.1, "frequency_penalty": 0.2, "presence_penalty": 0.3,
     }  # fmt: skip
 
 
@@ -459,8 +461,8 @@ def test_every_command_has_help_and_json(capsys: Capture, name: str) -> None:
 
 
 def test_the_commands_are_those_of_the_book(capsys: Capture) -> None:
-    names = ("read", "doctor", "models", "inspect", "tokens", "complete", "pretrain", "compress", "decompress")
-    names = (*names, "features", "estimate")
+    names = ("read", "doctor", "models", "inspect", "tokens", "complete", "chat", "pretrain")
+    names = (*names, "compress", "decompress", "features", "estimate")
     assert list(dict.fromkeys(name.split()[0] for name in commands())) == list(names)
     with pytest.raises(SystemExit):
         main(["--help"])

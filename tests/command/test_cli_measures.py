@@ -159,7 +159,7 @@ def test_estimate(capsys: Capture, model: str) -> None:
 
 
 def test_estimate_refuses_what_it_does_not_know(capsys: Capture) -> None:
-    assert "no model 'gpt-9': there are storyteller, llama-2-7b, " in refusal_of(
+    assert "no model 'gpt-9': there are storyteller, smollm2, llama-2-7b, " in refusal_of(
         capsys, "estimate", "gpt-9", "--on", "a100"
     )
     assert "no machine 'abacus'; there are a100, " in refusal_of(capsys, "estimate", "storyteller", "--on", "abacus")
