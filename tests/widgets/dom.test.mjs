@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { loadModule } from "./load_widget.mjs";
 
-const { consume, makers, onEnter, scrolled } = await loadModule("page/dom.js");
+const { consume, keepingEnd, makers, onEnter, scrolled, tokenStep } = await loadModule("page/dom.js");
 
 class Node {
   children = [];
@@ -25,6 +25,7 @@ test("an element has its properties, its children, and the widget's prefix befor
 test("JupyterLab leaves the arrow keys to sliders and lists, and to nothing else", () => {
   const suppresses = (tag, properties) => make(tag, "", properties).dataset.lmSuppressShortcuts === "true";
   assert.deepEqual([suppresses("select"), suppresses("input", { type: "range" })], [true, true]);
+  assert.ok(suppresses("div", { role: "listbox" }));
   assert.deepEqual([suppresses("input", { type: "text" }), suppresses("button")], [false, false]);
 });
 
@@ -68,4 +69,17 @@ test("a cell is scrolled into view beside the names, and no further than needed"
 test("where nothing covers the start, it comes to the edge", () => {
   assert.equal(scrolled(500, { start: 40, size: 60 }, { room: 200 }), 40);
   assert.equal(scrolled(0, { start: 400, size: 300 }, { room: 200 }), 400, "of what is too long, the start");
+});
+
+test("keys walk along tokens, and others are left to the page", () => {
+  assert.deepEqual(["ArrowRight", "ArrowUp", "Home", "a"].map(tokenStep), [1, -10, -Infinity, undefined]);
+});
+
+test("who has the end in view keeps it, and who reads further up is left there", () => {
+  const scrolling = (scrollTop) => ({ scrollHeight: 500, clientHeight: 100, scrollTop });
+  for (const [from, to] of [[400, 600], [361, 600], [360, 360], [0, 0]]) {
+    const node = scrolling(from);
+    keepingEnd(node, () => (node.scrollHeight = 600));
+    assert.equal(node.scrollTop, to);
+  }
 });

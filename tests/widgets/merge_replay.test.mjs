@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 import { loadModule } from "./load_widget.mjs";
 
-const { numberMerges, replay, spellKey, stepAt } = await loadModule("merge_replay/widget.js");
+const { numberMerges, replay, spell, stepAt } = await loadModule("merge_replay/widget.js");
 
 const lastEnds = (words, merges) => replay(words, numberMerges(merges)).at(-1).ends;
 
@@ -50,8 +50,8 @@ test("no text, no steps but the first", () => {
 });
 
 test("a piece is spelled by its text, or by its bytes where they are no text", () => {
-  assert.equal(spellKey(" the"), "␣the");
-  assert.equal(spellKey("\u00c3\u00a9"), "é");
-  assert.equal(spellKey("\u00e2\u0080"), "E2 80");
-  assert.equal(spellKey("<b>"), "<b>");
+  assert.equal(spell(" the"), "␣the");
+  assert.equal(spell("\u00c3\u00a9"), "é");
+  assert.equal(spell("\u00e2\u0080"), "E2 80");
+  assert.equal(spell("<b>"), "<b>");
 });

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from llm101_widgets import CompletionConsole
+from tests.widgets.page_side import page_sends, wait_until
 
 WORDS = [" there", " was", " a", " bridge"]
 
@@ -34,18 +35,6 @@ class Parrot:
             self.pause(i)
             reason = "end" if word == WORDS[-1] else None
             yield SimpleNamespace(text=word, logprob=self.logprob, stop_reason=reason)
-
-
-def page_sends(console: CompletionConsole, **message: object) -> None:
-    """What arrives when the page calls model.send(message)."""
-    console._handle_custom_msg(message, [])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened for 5 seconds"
-        time.sleep(0.001)
 
 
 def test_a_completion_goes_on_from_the_prompt_and_is_kept_in_the_widget() -> None:

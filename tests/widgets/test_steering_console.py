@@ -14,6 +14,7 @@ import pytest
 
 from llm101_widgets import SteeringConsole
 from llm101_widgets.steering_console.picture import mentions
+from tests.widgets.page_side import page_sends, wait_until
 from tests.widgets.still_picture import svg_of
 
 HOSTILE = '<img src=x onerror="alert(1)"></script>\x00'
@@ -48,18 +49,6 @@ class Parrot:
 def console(model: Any = None, **settings: Any) -> SteeringConsole:
     settings = {"strength": 4.0, "concept": "bridge", "max_tokens": 3, **settings}
     return SteeringConsole(model or Parrot(), LATENTS, **settings)
-
-
-def page_sends(one: SteeringConsole, **message: object) -> None:
-    """What arrives when the page calls model.send(message)."""
-    one._handle_custom_msg(message, [])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened for 5 seconds"
-        time.sleep(0.001)
 
 
 def test_a_pair_goes_on_from_one_beginning_with_one_seed() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+RUN = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 - 1)}
+"""What a reader may ask of a model that writes."""
+
 
 def within(name: str, value: Any, limits: tuple[float, float]) -> Any:
     """A number, if it lies within its limits; where they are whole numbers, so must it be.

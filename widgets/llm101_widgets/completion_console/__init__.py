@@ -4,16 +4,14 @@ It takes any object whose `stream(prompt, max_tokens=..., temperature=..., seed=
 `text`, a `logprob` (natural logarithm) and perhaps a `stop_reason`."""
 
 from threading import Event, Lock, Thread
-from time import perf_counter
 from typing import Any
 
 import anywidget
 import traitlets as t
 
-from llm101_widgets.limits import within
+from llm101_widgets.limits import RUN, within
 from llm101_widgets.page import page_of
-
-LIMITS = {"max_tokens": (1, 4096), "temperature": (0.0, 2.0), "seed": (0, 2**32 - 1)}
+from llm101_widgets.writing import alone, follow, in_one_line
 
 
 class CompletionConsole(anywidget.AnyWidget):
@@ -35,9 +33,9 @@ class CompletionConsole(anywidget.AnyWidget):
         super().__init__(name=name, prompt=prompt, max_tokens=max_tokens, temperature=temperature, seed=seed)
         self.on_msg(lambda _, message, __: Thread(target=self._heard, args=[message], daemon=True).start())
 
-    @t.validate(*LIMITS)
+    @t.validate(*RUN)
     def _within_limits(self, proposal: Any) -> Any:
-        return within(proposal["trait"].name, proposal["value"], LIMITS[proposal["trait"].name])
+        return within(proposal["trait"].name, proposal["value"], RUN[proposal["trait"].name])
 
     def _heard(self, settings: dict[str, Any]) -> None:
         """The page sends the four settings to run with, or nothing to stop."""
@@ -46,32 +44,26 @@ class CompletionConsole(anywidget.AnyWidget):
                 setattr(self, name, value)
             self.run() if settings else self._stop.set()
         except Exception as failure:  # a thread has no cell to raise in: the page shows it
-            self.error = str(failure).strip().split("\n")[0] or type(failure).__name__
+            self.error = in_one_line(failure)
 
     def run(self, prompt: str | None = None) -> str:
         """Complete, and return the completion. Jupyter's own stop button ends it early, and cleanly."""
-        if not self._busy.acquire(blocking=False):
-            raise RuntimeError("this console is completing already: wait for it, or stop it")
-        tokens, times, shown, end, start = [], [0.0], -1.0, None, perf_counter()
-        try:
+        with alone(self._busy, "completing"):
             self._stop.clear()
             self.prompt = self.prompt if prompt is None else prompt  # then in order: no new prompt with old tokens
             self.report, self.tokens, self.error, self.completed, self.running = {}, [], "", self.prompt, True
-            for token in self._lm.stream(self.prompt, **{name: getattr(self, name) for name in LIMITS}):
-                tokens.append([token.text, max(-99.0, token.logprob)])  # JSON has no infinity
-                times.append(perf_counter() - start)
-                if times[-1] - shown > 0.04:  # seconds: as often as an eye can follow
-                    self.tokens, shown = list(tokens), times[-1]
-                end = getattr(token, "stop_reason", None)
-                if self._stop.is_set() or self.comm is None:  # by the reader, or because the widget was closed
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            end = "stopped"
-        finally:
-            report = {"first_s": times[:2][-1], "all_s": times[-1], "end": end}
-            self.tokens, self.report, self.running = tokens, report, False
-            self._busy.release()
-        return "".join(text for text, _ in tokens)
+            try:
+                stream = self._lm.stream(self.prompt, **{name: getattr(self, name) for name in RUN})
+                self.report = follow(stream, self._show, self._is_over)
+            finally:
+                self.running = False
+        return "".join(text for text, _ in self.tokens)
+
+    def _show(self, tokens: list[Any]) -> None:
+        self.tokens = [[token.text, max(-99.0, token.logprob)] for token in tokens]  # JSON has no infinity
+
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self.comm is None  # by the reader, or because the widget was closed
 
     def __repr__(self) -> str:
         text = self.completed + "".join(text for text, _ in self.tokens)

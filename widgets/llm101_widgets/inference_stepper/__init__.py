@@ -11,6 +11,7 @@ from llm101_widgets.inference_stepper.tree import Tree
 from llm101_widgets.limits import within
 from llm101_widgets.page import page_of
 from llm101_widgets.svg import in_html
+from llm101_widgets.writing import in_one_line
 
 LIMITS = {"temperature": (0.0, 2.0), "top_k": (0, 100), "top_p": (0.01, 1.0), "min_p": (0.0, 1.0)}
 
@@ -66,7 +67,7 @@ class InferenceStepper(anywidget.AnyWidget):
                 node = dict(self._tree.nodes[number])
                 self.send({"number": number, "node": node}, [node.pop("ids"), node.pop("logits")])
         except Exception as failure:  # a message has no cell to raise in: the page shows it
-            self.send({"error": str(failure).strip().split("\n")[0] or type(failure).__name__})
+            self.send({"error": in_one_line(failure)})
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})

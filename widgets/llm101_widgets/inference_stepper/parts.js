@@ -3,8 +3,9 @@
 // Reading order: makeBars, makeTree. Both show what they are given, and tell what was chosen.
 
 import { makers, scrolled } from "../page/dom.js";
+import { spell } from "../page/pieces.js";
 import { grouped, percent } from "../page/words.js";
-import { places, spell } from "./tree.js";
+import { places } from "./tree.js";
 
 export const { make, draw } = makers("llm101-stepper");
 const EM = 13, CELL = { width: 8 * EM, height: 2.4 * EM }; // of the tree, in pixels of its usual letters

@@ -1,9 +1,7 @@
-// The tree of continuations: which way leads to a node, where it stands in the picture, what its text is.
+// The tree of continuations: which way leads to a node, where it stands in the picture.
 //
 // A node is {parent, token_id, bytes, over, logprob, ...}; its number is its place in the list. The first is the end of
 // the prompt, and every other stands behind its parent. bytes is a string with a character for each byte.
-
-import { hex, visible } from "../page/pieces.js";
 
 /** The nodes from the first after the prompt to this one. */
 export function pathTo(nodes, at) {
@@ -37,16 +35,4 @@ export function walk(nodes, at, key, back = {}) {
     ArrowDown: siblings[nth + 1] ?? at,
     Home: 0,
   }[key];
-}
-
-/** The text of tokens, whose bytes may hold only a part of a character each. */
-export function textOf(tokens) {
-  return new TextDecoder().decode(Uint8Array.from(tokens.join(""), (c) => c.charCodeAt(0)));
-}
-
-/** One token as it can be seen: white space, and what is no whole character, spelled out. */
-export function spell(bytes) {
-  const text = textOf([bytes]);
-  if (text.includes("\ufffd")) return hex(Array.from(bytes, (c) => c.charCodeAt(0)));
-  return visible(text).map(([, s]) => s).join("") || "(nothing)";
 }

@@ -7,11 +7,12 @@
 
 import { onEnter } from "../page/dom.js";
 import { lineToPython } from "../page/kernel.js";
+import { spell, textOf } from "../page/pieces.js";
 import { onChange, save } from "../page/traits.js";
 import { counted, percent } from "../page/words.js";
 import { pick, scoresOf, settle } from "./choices.js";
 import { button, make, makeBars, makeTree } from "./parts.js";
-import { childrenOf, pathTo, textOf, spell, walk } from "./tree.js";
+import { childrenOf, pathTo, walk } from "./tree.js";
 
 const PACE_MS = 120, KEEP_AFTER_MS = 800; // between tokens; before saving
 const OWN = { temperature: 1, top_k: 0, top_p: 1, min_p: 0 }; // the model's own probabilities

@@ -8,15 +8,13 @@ import { asBytes, asKey, pageRegExp } from "../page/bpe.js";
 import { clock } from "../page/clock.js";
 import { makers } from "../page/dom.js";
 import { numberField } from "../page/number_field.js";
-import { hex, pieces, visible } from "../page/pieces.js";
+import { bytesOf, hex, pieces, spell, visible } from "../page/pieces.js";
 import { onChange, save, saveWhileTyping } from "../page/traits.js";
 import { counted, grouped } from "../page/words.js";
 
 const { make, draw } = makers("llm101-replay");
 const PLAY_EVERY_MS = 700, AROUND = 3; // neighbours shown on each side of a merge
 const [WIDTH, HEIGHT] = [640, 120]; // of the curve, in its own units
-
-const bytesOf = (characters) => Uint8Array.from(characters, (c) => c.charCodeAt(0));
 
 /** Which merge joins two pieces: Map "how long is the left one, both" -> its number, from 0. */
 export function numberMerges(merges) {
@@ -66,18 +64,8 @@ export function stepAt(steps, made) {
 const nPieces = (step) => step.ends.reduce((sum, word) => sum + word.length, 0);
 
 /** A piece in words: its text, or the bytes of it that are no whole character. */
-export function spell(parts) {
+function spellParts(parts) {
   return parts.map((part) => (part.char ? hex(part.bytes) : visible(part.text).map(([, s]) => s).join(""))).join("");
-}
-
-/** The same for a piece of a merge, of which only the bytes are known. */
-export function spellKey(characters) {
-  const bytes = bytesOf(characters);
-  try {
-    return spell([{ text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) }]);
-  } catch {
-    return hex(bytes);
-  }
 }
 
 /** Where the curve is after so many merges: across by their logarithm, down by the pieces that are gone. */
@@ -119,7 +107,7 @@ function render({ model, el }) {
       const bytes = asBytes.encode(word);
       const kind = (i) => (justNow && step.fresh[w].includes(i) ? "piece fresh" : "piece");
       const shown = pieces({ word, bytes, ends: step.ends[w] });
-      return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spell(parts) })));
+      return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spellParts(parts) })));
     })); // prettier-ignore
     slider.value = index;
     if (document.activeElement !== exact.input) exact.input.value = made;
@@ -139,9 +127,9 @@ function render({ model, el }) {
   }
 
   function sentence(k) {
-    const [left, right] = merges[k].map(spellKey);
+    const [left, right] = merges[k].map(spell);
     const seen = counts[k] ? `, ${grouped(counts[k])} times in the training text` : "";
-    return `Merge ${grouped(k + 1)}: “${left}” + “${right}” → “${spellKey(merges[k].join(""))}”${seen}.`;
+    return `Merge ${grouped(k + 1)}: “${left}” + “${right}” → “${spell(merges[k].join(""))}”${seen}.`;
   }
 
   function showNear(made) {
@@ -149,7 +137,7 @@ function render({ model, el }) {
     near.start = from + 1;
     near.replaceChildren(...merges.slice(from, from + 2 * AROUND + 1).map(([left, right], i) => {
       const item = make("li", from + i === made - 1 ? "now" : from + i < made ? "" : "later");
-      const [a, b] = [left, right].map((piece) => make("code", "", { textContent: spellKey(piece) }));
+      const [a, b] = [left, right].map((piece) => make("code", "", { textContent: spell(piece) }));
       item.append(a, " + ", b);
       if (from + i === made - 1) item.ariaCurrent = "step";
       return item;

@@ -9,6 +9,7 @@ So the files stay apart for readers and tests, and are joined here. It knows not
     traits.js        what the page saves, and what it hears of
     kernel.js        the line to Python: is anybody there?
     number_field.js  a field for a number, held to its limits
+    run.js           a run of a model that writes: its settings, and what is said of it
     clock.js         what plays by itself
     curve.js         curves over the steps of a training run
     bpe.js           a tokenizer in the page; slices.js keeps the page awake meanwhile, pieces.js spells its tokens

@@ -1,6 +1,6 @@
 // What a page is made of: elements and drawings, keys, scrolling. Knows nothing of what a widget shows.
 //
-// Reading order: makers, then onEnter and consume (keys), scrolled.
+// Reading order: makers, then onEnter, tokenStep and consume (keys), scrolled and keepingEnd.
 
 /**
  * How one widget makes its elements.
@@ -16,7 +16,7 @@ export function makers(prefix) {
     const node = document.createElement(tag);
     if (classes) node.className = inFull(classes);
     Object.assign(node, properties);
-    if (tag === "select" || properties.type === "range")
+    if (tag === "select" || properties.type === "range" || properties.role === "listbox")
       node.dataset.lmSuppressShortcuts = "true"; // JupyterLab takes arrow keys otherwise
     node.append(...children);
     return node;
@@ -42,6 +42,12 @@ export function onEnter(field, act) {
   });
 }
 
+/** How many tokens further a key leads, walking along them; undefined if it is no such key. */
+export function tokenStep(key) {
+  return { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10, PageDown: 50, PageUp: -50,
+    Home: -Infinity, End: Infinity }[key]; // prettier-ignore
+}
+
 /** A key that did something here does nothing else: the page does not scroll, nor does the notebook take it. */
 export function consume(event) {
   event.preventDefault();
@@ -51,4 +57,13 @@ export function consume(event) {
 /** How far to scroll until what starts there is seen whole, no further than needed; names: what covers the start. */
 export function scrolled(at, { start, size }, { names = 0, room }) {
   return Math.min(start - names, Math.max(at, start + size - room));
+}
+
+const NEAR_PX = 40; // from the end
+
+/** Change what scrolls; who has its end in view keeps it in view. */
+export function keepingEnd(node, change) {
+  const isNear = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_PX;
+  change();
+  if (isNear) node.scrollTop = node.scrollHeight;
 }

@@ -1,6 +1,7 @@
 // What a token holds, made visible: whole characters, single bytes of one, white space, what has no width.
 //
-// Reading order: pieces, visible, describe. A word is what bpe.js makes of it: {word, bytes, ids, ends}.
+// Reading order: pieces, visible, describe; then textOf and spell, for tokens that come with no word around them.
+// A word is what bpe.js makes of it: {word, bytes, ids, ends}.
 
 /** What each token of a word holds: whole text, or some bytes of a character: {text} or {char, bytes, from, of}. */
 export function pieces({ word, bytes, ends }) {
@@ -54,4 +55,22 @@ export function describe(entry, t) {
   }); // prettier-ignore
   const size = bytes.length === 1 ? "byte" : `${bytes.length} bytes`;
   return `id ${entry.ids[t]} · ${size} ${hex(bytes)} · ${parts.join(" and ")}`;
+}
+
+/** The bytes of a token that came as a string with a character for each. */
+export const bytesOf = (latin1) => Uint8Array.from(latin1, (c) => c.charCodeAt(0));
+
+/** The text of such tokens; each may hold only a part of a character. */
+export function textOf(tokens) {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytesOf(tokens.join("")));
+}
+
+/** One such token as it can be seen: white space, and what is no whole character, spelled out. */
+export function spell(latin1) {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytesOf(latin1));
+    return visible(text).map(([, s]) => s).join("") || "(nothing)";
+  } catch {
+    return hex(bytesOf(latin1));
+  }
 }

@@ -13,8 +13,9 @@ import anywidget
 import traitlets as t
 
 from llm101_widgets.page import page_of
-from llm101_widgets.steering_console.pairs import MOST_STORIES, SETTINGS, alone, check, checked_model, write_pair
+from llm101_widgets.steering_console.pairs import MOST_STORIES, SETTINGS, check, checked_model, write_pair
 from llm101_widgets.steering_console.picture import in_words, pictures
+from llm101_widgets.writing import alone, in_one_line
 
 
 class SteeringConsole(anywidget.AnyWidget):
@@ -48,11 +49,11 @@ class SteeringConsole(anywidget.AnyWidget):
         try:
             self.run(**message) if message else self._stop.set()
         except Exception as failure:  # a thread has no cell to raise in: the page shows it
-            self.error = str(failure).strip().split("\n")[0] or type(failure).__name__
+            self.error = in_one_line(failure)
 
     def run(self, n: int = 1, **settings: Any) -> None:
         """Write n pairs, with one seed after the other; Jupyter's own stop button ends it early, and cleanly."""
-        with alone(self._busy), suppress(KeyboardInterrupt):
+        with alone(self._busy, "writing"), suppress(KeyboardInterrupt):
             try:
                 self._stop.clear()
                 for name, value in {"error": "", **settings}.items():

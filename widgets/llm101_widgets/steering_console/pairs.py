@@ -5,10 +5,9 @@ Reading order: SETTINGS, write_pair, write; then what a console is given, checke
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from math import inf
-from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -60,17 +59,6 @@ def write(model: Any, settings: Mapping[str, Any], latent: int | None) -> Genera
                 yield {"tokens": list(tokens)}
                 shown = monotonic()
     yield {"tokens": tokens, "loss_nats": float(model.loss_nats(settings["prompt"], ids)) if ids else None}
-
-
-@contextmanager
-def alone(busy: Lock) -> Iterator[None]:
-    """While the block runs, no other that asks for the same lock does."""
-    if not busy.acquire(blocking=False):
-        raise RuntimeError("this console is writing already: wait for it, or stop it")
-    try:
-        yield
-    finally:
-        busy.release()
 
 
 def checked_model(model: Any, latents: Mapping[int, str]) -> Any:

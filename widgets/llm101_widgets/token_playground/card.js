@@ -1,6 +1,7 @@
 // The card of one tokenizer: how many tokens a text has, and each of them.
 
 import { pageTokenizer, unpackRanks } from "../page/bpe.js";
+import { tokenStep } from "../page/dom.js";
 import { describe } from "../page/pieces.js";
 import { inSlices } from "../page/slices.js";
 import { counted, grouped } from "../page/words.js";
@@ -82,8 +83,7 @@ export function makeCard(name, { pattern, vocab_size, runs, packed }) {
 
   for (const event of ["pointerover", "click"]) flow.node.addEventListener(event, pointAt);
   flow.node.addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10, PageDown: 50, PageUp: -50,
-      Home: -Infinity, End: Infinity }[event.key]; // prettier-ignore
+    const by = tokenStep(event.key);
     if (by === undefined) return;
     event.preventDefault();
     choose(Math.max(0, at + by));
