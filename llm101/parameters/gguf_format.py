@@ -11,7 +11,7 @@ number, and the sizes of their blocks, are that package's.
 
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, version 3 (2 differs in nothing that is read here).
 
-Reading order: read_gguf_header, _Bytes, _value, _entry, _check_places.
+Reading order: read_gguf_header, _Bytes, _value and _array, _entry, _check_places.
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ class _Bytes:
                 "damaged, or an incomplete download"
             )
         self.position += n_bytes
-        return self.file.read(n_bytes)
+        data = self.file.read(n_bytes)
+        if len(data) < n_bytes:
+            raise ValueError("the file became shorter while it was read")
+        return data
 
     def number(self, kind: str, what: str) -> Any:
         """One number, as `struct` reads it."""
@@ -145,13 +148,18 @@ def _value(source: _Bytes, key: str, kind: int, depth: int = 0) -> Any:
         raise ValueError(f"{what} has the unknown type {kind}")
     if depth == MAX_NESTING:
         raise ValueError(f"{what} is nested too deeply")
+    return _array(source, key, what, depth)
+
+
+def _array(source: _Bytes, key: str, what: str, depth: int) -> list[Any]:
     inner, length = source.number("<I", what), source.number("<Q", what)
     if inner in NUMBERS:  # all at once: a vocabulary has 100,000 of them
-        kind_of_number = NUMBERS[inner][1][1]
-        data = source.take(struct.calcsize(f"<{kind_of_number}") * length, what)
-        return list(struct.unpack(f"<{length}{kind_of_number}", data))
+        kind = NUMBERS[inner][1][1]
+        return list(struct.unpack(f"<{length}{kind}", source.take(struct.calcsize(f"<{kind}") * length, what)))
     if inner == BOOL:
         return _truths(source.take(length, what), what)
+    if inner == STRING:
+        return [source.text(what) for _ in range(length)]
     return [_value(source, key, inner, depth + 1) for _ in range(length)]
 
 

@@ -5,6 +5,8 @@ It knows nothing of files. How one block is laid out, down to its bits, is in qu
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,7 +42,9 @@ def dequantised(raw: bytes, entry: TensorEntry) -> Tensor:
     from gguf import GGMLQuantizationType, dequantize
 
     n_numbers, n_bytes = entry.block or (1, 1)
-    rows = np.frombuffer(raw, np.uint8).reshape(-1, entry.shape[-1] // n_numbers * n_bytes)
+    # `gguf` works on 16 rows at a time. Blocks know nothing of rows: of 256 each, these 16 fit the processor's cache.
+    per_row = math.gcd(entry.n_parameters // n_numbers, 256)
+    rows = np.frombuffer(raw, np.uint8).reshape(-1, per_row * n_bytes)
     with np.errstate(all="ignore"):  # a scale may be NaN or infinity; whoever uses the numbers looks at them
         numbers = dequantize(rows, GGMLQuantizationType[entry.dtype])
     return torch.from_numpy(numbers).view(entry.shape)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from llm101.parameters import ParameterFile
 from llm101_widgets import ParameterMicroscope
 from tests.browser.layout import LAYOUT_FAULTS
+from tests.browser.test_layout import faults
 from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, show_without_kernel, was_hacked
 from tests.gguf_files import write_gguf
 
@@ -83,3 +84,9 @@ def test_every_text_can_be_read_and_nothing_is_cut_off(page: Page, shown: Parame
         page.evaluate("(width) => { document.body.style.cssText = `margin: 0; width: ${width}px`; }", width)
         page.wait_for_timeout(100)
         assert page.evaluate(LAYOUT_FAULTS) == [], width
+
+
+@pytest.mark.slow
+def test_nothing_is_cut_off_or_covered_in_any_letters(page: Page, shown: ParameterMicroscope) -> None:
+    found = faults(page, "(width) => { document.body.style.cssText = `margin: 0; width: ${width}px`; }")
+    assert not found, "\n".join(found[:20])

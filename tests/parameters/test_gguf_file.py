@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,13 @@ def test_a_file_larger_than_memory_is_opened_without_being_read(tmp_path: Path) 
     parameters = ParameterFile(tmp_path / "f.gguf")
     assert (parameters.n_parameters, parameters.block("w", 2**22 - 1, 2**16 - 1).value) == (2**38, 0.0)
     assert time.process_time() - start < 0.5
+
+
+def test_gguf_is_imported_only_for_such_a_file(tmp_path: Path) -> None:
+    write_parameters(tmp_path / "f.safetensors", {"a": torch.ones(2)})
+    program = "import sys; from llm101.parameters import *; ParameterFile(sys.argv[1]); print('gguf' in sys.modules)"
+    command = [sys.executable, "-c", program, str(tmp_path / "f.safetensors")]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout == "False\n"
 
 
 # Questions without an answer

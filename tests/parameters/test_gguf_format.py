@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,22 @@ def test_a_header_has_a_longest_size(tmp_path: Path) -> None:
     begin = header((pair("a", 8, struct.pack("<Q", MAX_HEADER_BYTES)),))
     with pytest.raises(ValueError, match="a header of more than 100,000,000 bytes: the value of 'a'"):
         read_gguf_header(io.BytesIO(begin), 10**12)
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    data = header((pair("answer", 4, struct.pack("<I", 42)),))
+    with pytest.raises(ValueError, match="the file became shorter while it was read"):
+        read_gguf_header(io.BytesIO(data[:40]), len(data))
+
+
+def test_claims_cost_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        for case, (data, _) in REFUSED.items():
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            with suppress(ValueError):
+                read(data)
+            assert tracemalloc.get_traced_memory()[1] - before < 100_000, case
+    finally:
+        tracemalloc.stop()
