@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from llm101.compression.container import CompressionError
 from llm101.compression.documents import end_id
 from llm101.compression.forward import ExactModel
 from llm101.library import LanguageModel
+from llm101.tokenizer import Tokenizer, TokenizerError
 
 
 class Predictor:
@@ -20,10 +22,11 @@ class Predictor:
         digest: by which it is known again: its exact numbers, and what its tokens stand for.
 
     Raises:
-        CompressionError: its tokenizer has no special token to end a document with.
+        CompressionError: its tokenizer has no special token to end a document with, or cannot give every file back.
     """
 
     def __init__(self, lm: LanguageModel) -> None:
+        check_gives_back(lm.tokenizer)
         self.name, self.tokenizer, self.end_id = lm.name, lm.tokenizer, end_id(lm.tokenizer)
         self.model = ExactModel(lm.model, lm.tokenizer.vocab_size)
         ranks = sorted(lm.tokenizer.ranks.items(), key=lambda pair: pair[1])
@@ -31,3 +34,21 @@ class Predictor:
         for token, token_id in ranks:
             self.token_sizes[token_id] = len(token)
         self.digest = hashlib.sha256(self.model.exact_digest + repr((ranks, self.end_id)).encode()).digest()
+
+
+def check_gives_back(tokenizer: Tokenizer) -> None:
+    """See that any bytes come back from their tokens as they were.
+
+    Raises:
+        CompressionError: they need not; the line says why.
+    """
+    try:
+        parts = tokenizer.parts
+    except TokenizerError:
+        raise CompressionError(f"{tokenizer.name} is no tokenizer of bytes, so not every file comes back") from None
+    if parts.nfc:
+        raise CompressionError(f"the tokenizer of {tokenizer.name} rewrites letters (NFC): not every file comes back")
+    missing = [byte for byte in range(256) if bytes([byte]) not in parts.ranks]
+    if missing:
+        bytes_ = ", ".join(f"0x{byte:02x}" for byte in missing[:3]) + ", ..." * (len(missing) > 3)
+        raise CompressionError(f"{tokenizer.name} has no tokens for {len(missing)} bytes ({bytes_}): use another model")

@@ -20,10 +20,11 @@ from llm101.compression.compressor import _with_model, _without_model
 from llm101.compression.container import METHODS, ByModel, Container, Run
 from llm101.compression.documents import Documents
 from llm101.compression.lzma_code import lzma_code
-from llm101.compression.predictor import Predictor
+from llm101.compression.predictor import Predictor, check_gives_back
 from llm101.compression.range_coder import RangeDecoder, RangeEncoder
 from llm101.compression.walk import walk
 from llm101.library import LanguageModel, load
+from llm101.tokenizer import Tokenizer
 from tests.compression.conftest import STORIES, tiny_model
 
 SEPARATOR = "\n<|endoftext|>\n"
@@ -319,3 +320,14 @@ def test_progress_rises_to_the_whole(tiny: LanguageModel) -> None:
     seen.clear()
     decompress(packed, tiny, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (len(BOOK), len(BOOK))
+
+
+def test_a_model_whose_tokenizer_does_not_give_every_file_back_is_refused() -> None:
+    ranks = Tokenizer.train(["low"], 257).ranks
+    lacking = {token: i for i, token in enumerate(ranks) if token not in (b"\x04", b"\xff")}
+    with pytest.raises(CompressionError, match=r"few has no tokens for 2 bytes \(0x04, 0xff\): use another model"):
+        check_gives_back(Tokenizer("few", lacking, {"<|endoftext|>": 300}))
+    rewriting = Tokenizer("qwen", ranks, {"<|endoftext|>": 300}, nfc=True)
+    with pytest.raises(CompressionError, match="the tokenizer of qwen rewrites letters"):
+        check_gives_back(rewriting)
+    check_gives_back(load("storyteller").tokenizer)
