@@ -173,7 +173,7 @@ def test_smollm2_as_it_is_published(one_thread: None) -> None:
 # The shape
 
 
-def config_of(path: Path, family: str = "llama", **more: Any) -> ModelConfig:
+def config_of(path: Path, family: str = "llama", /, **more: Any) -> ModelConfig:
     return config_from_gguf(written(path / "f.gguf", random_model(family), **more))
 
 
