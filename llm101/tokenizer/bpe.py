@@ -266,7 +266,9 @@ def is_last_merge(left: bytes, right: bytes, ranks: dict[bytes, int], made_of: d
         (True, False)
     """
     limit = ranks[left + right]
-    if any(side not in made_of and (len(side) > 1 or side not in ranks) for side in (left, right)):
+    if (left not in made_of and left[1:]) or (right not in made_of and right[1:]):
+        return False  # the one or the other is never made
+    if left not in ranks or right not in ranks:
         return False
     while ranks.get(left + right, limit) >= limit:
         if left in made_of and (right not in made_of or ranks[left] > ranks[right]):

@@ -140,8 +140,11 @@ def byte_level_parts(name: str, content: Table) -> TokenizerParts | None:
         return None
     if {step["type"] for step in steps_of(content.get("decoder"))} - {"ByteLevel"}:
         return None
-    ranks = _ranks(model, {token.text for token in added})
-    if ranks is None or not _merges_by_rank(model, ranks):
+    tokens = _tokens(model, {token.text for token in added})
+    if tokens is None:
+        return None
+    ranks = {token: model["vocab"][spelling] for spelling, token in tokens.items()}
+    if not _merges_by_rank(model, tokens, ranks):
         return None
     return TokenizerParts(
         name,
@@ -155,17 +158,17 @@ def byte_level_parts(name: str, content: Table) -> TokenizerParts | None:
     )
 
 
-def _ranks(model: Table, added: set[str]) -> dict[bytes, int] | None:
-    """The ordinary tokens' bytes and ids; None if they are not bytes, or some text would become the unknown token."""
+def _tokens(model: Table, added: set[str]) -> dict[str, bytes] | None:
+    """The ordinary tokens' spellings and bytes; None if they are not bytes, or some text would be the unknown token."""
     try:
-        ranks = {to_bytes(spelling): token_id for spelling, token_id in model["vocab"].items() if spelling not in added}
+        tokens = {spelling: to_bytes(spelling) for spelling in model["vocab"] if spelling not in added}
     except KeyError:
         return None
-    has_all = all(bytes([b]) in ranks for b in range(256))
-    return ranks if ranks and (has_all or not model.get("unk_token")) else None
+    has_all = all(character in tokens for character in _CHARACTER)
+    return tokens if tokens and (has_all or not model.get("unk_token")) else None
 
 
-def _merges_by_rank(model: Table, ranks: dict[bytes, int]) -> bool:
+def _merges_by_rank(model: Table, tokens: dict[str, bytes], ranks: dict[bytes, int]) -> bool:
     """Whether merging what makes the token of the lowest id, as tiktoken does, is what the file's merges do.
 
     The file's merges have to be in the order of the ids that they make, and each token's last merge has to be among
@@ -173,16 +176,14 @@ def _merges_by_rank(model: Table, ranks: dict[bytes, int]) -> bool:
     merge makes is found only where a whole word is that token, which the file must allow ("ignore_merges").
     """
     listed, previous = defaultdict[bytes, list[Merge]](list), -1
-    for left, right in merges_of_model(model):
-        try:
-            pair = to_bytes(left), to_bytes(right)
-            rank = ranks[pair[0] + pair[1]]
-        except KeyError:
-            return False  # of an added token
-        if rank < previous:
+    for spelled in merges_of_model(model):
+        if spelled[0] not in tokens or spelled[1] not in tokens or spelled[0] + spelled[1] not in tokens:
+            return False  # an added token
+        left, right = tokens[spelled[0]], tokens[spelled[1]]
+        if ranks[left + right] < previous:
             return False
-        listed[pair[0] + pair[1]].append(pair)
-        previous = rank
+        listed[left + right].append((left, right))
+        previous = ranks[left + right]
     made_of: dict[bytes, Merge] = {}
     for token in sorted((token for token in ranks if len(token) > 1), key=ranks.__getitem__):
         merge = next((pair for pair in listed[token] if is_last_merge(*pair, ranks, made_of)), None)

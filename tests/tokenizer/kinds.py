@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -171,28 +172,25 @@ def metaspace_bpe() -> Content:
 
 
 def unigram(byte_fallback: bool = True) -> Content:
-    """As T5 and Gemma's kin have it, with NFKC before."""
-    tokenizer = Tokenizer(models.Unigram())
+    """As Gemma's kin have it, with NFKC before: the pieces of the likeliest way to cut a word."""
+    words = [f"▁{word}" for word in WORDS if word.isascii()]
+    pieces = {word[a:b] for word in words for a in range(len(word)) for b in range(a + 1, min(a + 5, len(word) + 1))}
+    rng = random.Random(0)
+    vocab = [
+        ["<unk>", 0.0],
+        ["<s>", 0.0],
+        ["</s>", 0.0],
+        *([p, -(len(p) ** 0.5) * rng.uniform(2, 5)] for p in sorted(pieces)),
+    ]
+    decode = [{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}]
+    if byte_fallback:
+        vocab += [[f"<0x{b:02X}>", -20.0] for b in range(256)]
+        decode.append({"type": "ByteFallback"})
+    tokenizer = Tokenizer(models.Unigram([(p, score) for p, score in vocab], 0, byte_fallback))  # type: ignore
     tokenizer.normalizer = normalizers.NFKC()  # type: ignore
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()  # type: ignore
-    tokenizer.decoder = decoders.Metaspace()  # type: ignore
-    trainer = trainers.UnigramTrainer(
-        vocab_size=500, special_tokens=["<unk>", "<s>", "</s>"], unk_token="<unk>", show_progress=False
-    )
-    tokenizer.train_from_iterator([*corpus()[:10], *(" ".join(WORDS[i::7]) for i in range(7))], trainer)
-    content = json.loads(tokenizer.to_str())
-    if byte_fallback:
-        content["model"]["vocab"] += [[f"<0x{b:02X}>", -20.0] for b in range(256)]
-        content["model"]["byte_fallback"] = True
-        content["decoder"] = {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "ByteFallback"},
-                {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
-            ],
-        }
-        content["decoder"]["decoders"].reverse()
-    return content
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return json.loads(tokenizer.to_str()) | {"decoder": {"type": "Sequence", "decoders": decode}}
 
 
 def unigram_with_unknown() -> Content:
