@@ -128,6 +128,7 @@ class ModelConfig:
         if self.n_experts == 0:
             if self.n_active_experts or self.d_expert or self.dense_layers:
                 raise ValueError("n_active_experts, d_expert and dense_layers need n_experts, which is 0")
+            object.__setattr__(self, "normalise_expert_weights", True)
             return
         if not 1 <= self.n_active_experts <= self.n_experts:
             raise ValueError(f"n_active_experts must be 1 to n_experts ({self.n_experts}), got {self.n_active_experts}")

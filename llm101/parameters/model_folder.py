@@ -57,9 +57,6 @@ __all__ = [
     "save_model",
 ]
 
-MAX_CONTEXT_LENGTH = 2**20
-"""The rotary table grows with it; a config that claims more must be opened with a smaller one on purpose."""
-
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -176,7 +173,7 @@ def load_transformer(
     Args:
         folder: holds config.json and the parameters; or a .gguf file.
         parameters: another parameter file to use instead of the folder's own, such as a changed copy.
-        context_length: use this many tokens at most, instead of what the config says; saves memory.
+        context_length: use this many tokens at most, instead of what the config says.
 
     Raises:
         ModelFolderError, ParameterFileError: as for `open_model`.
@@ -253,11 +250,6 @@ def _read_shape(folder: Path, context_length: int | None = None) -> ModelConfig:
             config = replace(config, context_length=context_length)
     except ValueError as error:
         raise ModelFolderError(f"{folder}: {error}") from None
-    if config.context_length > MAX_CONTEXT_LENGTH:
-        raise ModelFolderError(
-            f"{folder}: config.json claims a context of {config.context_length:,} tokens; "
-            f"choose one of at most {MAX_CONTEXT_LENGTH:,} with context_length="
-        )
     return config
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from llm101.inference import InferenceEngine
 from llm101.model import ModelConfig, Transformer
 from llm101.parameters import ParameterFile, write_parameters
 from llm101.parameters.model_folder import ModelFolderError, load_transformer, open_model, save_model
@@ -239,12 +240,19 @@ def test_untied_embeddings_need_an_output_layer(folder: Path) -> None:
         ("hidden_size", "asks for"),
         ("intermediate_size", "asks for"),
         ("head_dim", "asks for"),
-        ("max_position_embeddings", "claims a context of 2,147,483,648 tokens; choose one of at most 1,048,576"),
     ],
 )
 def test_a_config_that_claims_a_huge_model_costs_nothing(folder: Path, key: str, message: str) -> None:
     with pytest.raises(ModelFolderError, match=message):
         load_transformer(with_config(folder, **{key: 2**31}))
+
+
+def test_a_context_of_any_length_costs_nothing_before_it_is_used(folder: Path) -> None:
+    model = load_transformer(with_config(folder, max_position_embeddings=2**31))
+    engine = InferenceEngine(model, Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {}))
+    assert len(engine.complete("a", max_tokens=3, temperature=0).token_ids) == 3
+    far = torch.tensor([[2**31 - 2, 2**31 - 1]])
+    assert model(torch.tensor([[1, 2]]), positions=far).isfinite().all()
 
 
 def test_of_several_missing_tensors_the_first_is_named_and_the_others_counted(folder: Path) -> None:
