@@ -18,6 +18,7 @@ from llm101.interpretability import shipped
 from llm101.interpretability.steering.steerable_twin import SteerableTwin
 from llm101_widgets import (
     BillCalculator,
+    ChatConsole,
     CompletionConsole,
     FeatureBrowser,
     InferenceStepper,
@@ -31,6 +32,7 @@ from llm101_widgets import (
     TrainingMonitor,
 )
 from llm101_widgets.training_monitor import COMMANDS, NUMBERS
+from tests.widgets.small_talk import SmallTalk
 
 PROMPT = "The little robot found a"
 
@@ -43,6 +45,14 @@ def storyteller() -> llm101.LanguageModel:
 def completion_console() -> CompletionConsole:
     console = CompletionConsole(storyteller(), prompt=PROMPT, temperature=0)
     console.run()
+    return console
+
+
+def chat_console() -> ChatConsole:
+    """With a model of a few lines: those that answer take a while to load."""
+    console = ChatConsole(SmallTalk(), temperature=0, show_tokens=True)
+    console.say("What is the capital of France?")
+    console.say(f"Naïve 東京 <|im_start|> 👍: {PROMPT}")
     return console
 
 
@@ -136,8 +146,9 @@ def steering_console() -> SteeringConsole:
 BOOK_WIDGETS: dict[str, Callable[[], Any]] = {
     make.__name__: lru_cache(maxsize=1)(make)
     for make in (
-        *(completion_console, system_map, parameter_microscope, inference_stepper, merge_replay, token_playground),
-        *(training_monitor, training_film, bill_calculator, layer_grid, feature_browser, steering_console),
+        *(chat_console, completion_console, system_map, parameter_microscope, inference_stepper, merge_replay),
+        *(token_playground, training_monitor, training_film, bill_calculator, layer_grid, feature_browser),
+        steering_console,
     )
 }
 """The name of each widget's folder, and what makes it."""

@@ -11,6 +11,7 @@ import pytest
 
 from llm101_widgets import (
     BillCalculator,
+    ChatConsole,
     CompletionConsole,
     FeatureBrowser,
     InferenceStepper,
@@ -26,7 +27,7 @@ from llm101_widgets import (
 
 FOLDER = Path(__file__).parents[2] / "widgets" / "llm101_widgets"
 WIDGETS = {
-    **{"bill_calculator": BillCalculator},
+    **{"bill_calculator": BillCalculator, "chat_console": ChatConsole},
     **{"completion_console": CompletionConsole, "inference_stepper": InferenceStepper},
     **{"merge_replay": MergeReplay, "token_playground": TokenizerPlayground},
     **{"parameter_microscope": ParameterMicroscope, "system_map": SystemMap},

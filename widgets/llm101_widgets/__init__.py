@@ -4,6 +4,7 @@ They import neither torch nor llm101: they take plain values, bytes, or any obje
 protocol that each one's docstring names.
 
     bill_calculator       BillCalculator: what a training run takes, in hours, dollars and CO2
+    chat_console          ChatConsole: talk with a chat model, and see what it really reads
     completion_console    CompletionConsole: type a beginning, watch a model on this machine go on
     system_map            SystemMap: the whole system as a map; each box shows the real object
     parameter_microscope  ParameterMicroscope: from the file to one tensor, to one number, to its bits
@@ -18,10 +19,12 @@ protocol that each one's docstring names.
     heat_map, map_picture what the microscope and the map compute in Python, and the pictures they leave behind
     svg                   the white page under every other still picture, text that it may hold, its place in an output
     limits                the numbers that a reader may set
+    writing               what the consoles share, whose models write in a thread
     page                  what all share in the page, joined with what each has of its own
 """
 
 from llm101_widgets.bill_calculator import BillCalculator
+from llm101_widgets.chat_console import ChatConsole
 from llm101_widgets.completion_console import CompletionConsole
 from llm101_widgets.feature_browser import FeatureBrowser
 from llm101_widgets.inference_stepper import InferenceStepper
@@ -36,6 +39,7 @@ from llm101_widgets.training_monitor import TrainingMonitor
 
 __all__ = [
     "BillCalculator",
+    "ChatConsole",
     "CompletionConsole",
     "FeatureBrowser",
     "InferenceStepper",

@@ -107,7 +107,8 @@ function render({ model, el }) {
       const bytes = asBytes.encode(word);
       const kind = (i) => (justNow && step.fresh[w].includes(i) ? "piece fresh" : "piece");
       const shown = pieces({ word, bytes, ends: step.ends[w] });
-      return make("span", "word", {}, shown.map((parts, i) => make("span", kind(i), { textContent: spellParts(parts) })));
+      const piece = (parts, i) => make("span", kind(i), { textContent: spellParts(parts) });
+      return make("span", "word", {}, shown.map(piece));
     })); // prettier-ignore
     slider.value = index;
     if (document.activeElement !== exact.input) exact.input.value = made;
