@@ -11,7 +11,7 @@ The folder is the article's flowchart:
     interpretability/    which numbers mean what
     compression/         the model as a lossless compressor
     estimates/           sizes, speeds and bills by arithmetic
-    library.py           load("storyteller") -> LanguageModel
+    library/             load("storyteller") -> LanguageModel
     diagrams.py          the flowchart itself
     exercises.py         is a reader's answer right?
     cli.py, command/     the command line
