@@ -27,6 +27,13 @@ def ask_console(page: Page) -> Locator:
     return console.get_by_role("alert")
 
 
+def ask_chat(page: Page) -> Locator:
+    chat = page.locator(".llm101-chat-root")
+    chat.get_by_label("Your message").fill("Is anybody there?")
+    chat.get_by_role("button", name="Send").click()
+    return chat.get_by_role("alert")
+
+
 def ask_stepper(page: Page) -> Locator:
     stepper = page.locator(".llm101-stepper-root")
     stepper.locator(".llm101-stepper-bar", has_not_text="●").first.click()
@@ -47,6 +54,7 @@ def ask_microscope(page: Page) -> Locator:
 
 
 ASK: dict[str, Callable[[Page], Locator]] = {
+    "chat_console": ask_chat,
     "completion_console": ask_console,
     "inference_stepper": ask_stepper,
     "steering_console": ask_steering,
@@ -59,7 +67,7 @@ SMALL = """
 import struct
 from types import SimpleNamespace
 import numpy as np
-from llm101_widgets import CompletionConsole, InferenceStepper, ParameterMicroscope, SteeringConsole
+from llm101_widgets import ChatConsole, CompletionConsole, InferenceStepper, ParameterMicroscope, SteeringConsole
 
 class Parrot:
     end_ids = frozenset([29])
@@ -73,10 +81,17 @@ class Parrot:
         return f" t{token_id}".encode()
     def next_logits(self, ids):
         return np.float32([-abs(i - ids[-1] - 1) for i in range(30)])
+    special_tokens = {}
+    tokenizer = property(lambda self: self)
+    def chat_prompt(self, messages):
+        return SimpleNamespace(text="".join(m["content"] for m in messages), token_ids=[0], authors=[0])
+    def stream_chat(self, messages, *, cancel, **settings):
+        return self.stream("", **settings)
 
 tensors = {n: SimpleNamespace(shape=(10, 20), dtype="float16", offset=100, n_bytes=400) for n in ("first", "second")}
 raw = {"first": struct.pack("<e", 0.5) * 200, "second": struct.pack("<e", -2.0) * 200}
 parameters = SimpleNamespace(path="tiny", n_bytes=900, tensors=tensors, raw=raw.__getitem__)
+chat = ChatConsole(Parrot(), max_tokens=8)
 console = CompletionConsole(Parrot(), max_tokens=8)
 console.run()
 stepper = InferenceStepper(Parrot())
@@ -86,7 +101,12 @@ steering = SteeringConsole(Parrot(), {7: "rain"}, strength=4, concept="rain", ma
 steering.run()
 microscope = ParameterMicroscope(parameters, tensor="first", index=(3, 17))
 """
-CELLS = {"completion_console": "console", "inference_stepper": "stepper", "steering_console": "steering"}
+CELLS = {
+    "chat_console": "chat",
+    "completion_console": "console",
+    "inference_stepper": "stepper",
+    "steering_console": "steering",
+}
 CELLS |= {"parameter_microscope": "microscope"}
 
 
@@ -101,7 +121,7 @@ def notebook(lab: Lab, open_notebook: OpenNotebook) -> NotebookPage:
 
 def test_after_a_restart_every_widget_that_asks_python_says_so_unasked_and_asked(notebook: NotebookPage) -> None:
     notebook.restart_kernel()
-    for root in ("console", "stepper-root", "steering-root", "scope-grid"):
+    for root in ("chat-root", "console", "stepper-root", "steering-root", "scope-grid"):
         expect(notebook.page.locator(f".llm101-{root}")).to_contain_text(GONE, timeout=WITHIN_MS)
     for ask in ASK.values():
         expect(ask(notebook.page)).to_contain_text(GONE, timeout=WITHIN_MS)
@@ -174,15 +194,17 @@ def test_a_run_that_a_restart_has_cut_off_is_not_said_to_go_on(lab: Lab, open_no
     slow = SMALL.replace("import struct", "import struct, time").replace(
         "return (SimpleNamespace(id=i, text", "return (time.sleep(0.05) or SimpleNamespace(id=i, text"
     )
-    notebook = open_notebook(write_notebook(lab, "cut_off.ipynb", slow, "console", "steering", "stepper"))
+    notebook = open_notebook(write_notebook(lab, "cut_off.ipynb", slow, "chat", "console", "steering", "stepper"))
     notebook.run_all()
     assert notebook.errors() == []
     page = notebook.page
-    for root, go in (("console", "Continue"), ("steering-root", "▶ Write")):
+    page.get_by_label("Your message").fill("Is anybody there?")
+    for root, go in (("chat-root", "Send"), ("console", "Continue"), ("steering-root", "▶ Write")):
         page.locator(f".llm101-{root}").get_by_label("Most tokens").fill("900")
         page.locator(f".llm101-{root}").get_by_role("button", name=go).click()
     page.locator(".llm101-stepper-root").get_by_role("button", name="Run").click()
-    expect(page.get_by_role("button", name="Stop")).to_have_count(3)
+    running = page.get_by_role("button", name="Stop", disabled=False)
+    expect(running).to_have_count(4)
     notebook.restart_kernel()
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=10_000)
+    expect(running).to_have_count(0, timeout=10_000)
     expect(page.get_by_text("on this machine …")).to_have_count(0)
