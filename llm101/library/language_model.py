@@ -82,6 +82,11 @@ class LanguageModel:
         """Its identity: the SHA-256 of the numbers on disk, whatever file or folder it was opened from."""
         return self.files.fingerprint
 
+    @property
+    def context_length(self) -> int:
+        """The most tokens that it holds, those that it reads and those that it writes together."""
+        return self.model.config.context_length
+
     @overload
     def complete(self, prompt: str | Sequence[int], *, n: Literal[1] = 1, **settings: Any) -> Completion: ...
 

@@ -288,6 +288,7 @@ def test_a_language_model_is_what_the_console_takes() -> None:
     asked = inspect.signature(llm101.LanguageModel.stream_chat).parameters
     assert {"messages", "max_tokens", "temperature", "seed", "cancel"} <= asked.keys()
     assert "messages" in inspect.signature(llm101.LanguageModel.chat_prompt).parameters
+    assert llm101.load("storyteller").context_length == 512
 
 
 def test_the_librarys_templates_tokens_and_engine_make_a_conversation() -> None:
