@@ -34,7 +34,7 @@ def shards_of(path: Path, metadata: Mapping[str, Any]) -> list[Path]:
     if count in (0, 1):
         return [path]
     name = SHARD_NAME.fullmatch(path.name)
-    if name is None or int(name["count"]) != count:
+    if name is None or int(name["count"]) != count or not 1 <= int(name["number"]) <= count:
         raise ParameterFileError(
             f"{path} says that it is one of {shown(count)} files, and so should be called "
             "NAME-00001-of-0000N.gguf as the others beside it"

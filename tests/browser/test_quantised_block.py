@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from llm101.parameters import ParameterFile
 from llm101_widgets import ParameterMicroscope
 from tests.browser.layout import LAYOUT_FAULTS
-from tests.browser.test_layout import faults
-from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, show_without_kernel, was_hacked
+from tests.browser.test_layout import OUTPUT, faults, output  # noqa: F401 - a fixture
+from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, mount, show_without_kernel, was_hacked
 from tests.gguf_files import write_gguf
 
 pytestmark = pytest.mark.browser
@@ -89,4 +89,16 @@ def test_every_text_can_be_read_and_nothing_is_cut_off(page: Page, shown: Parame
 @pytest.mark.slow
 def test_nothing_is_cut_off_or_covered_in_any_letters(page: Page, shown: ParameterMicroscope) -> None:
     found = faults(page, "(width) => { document.body.style.cssText = `margin: 0; width: ${width}px`; }")
+    assert not found, "\n".join(found[:20])
+
+
+@pytest.mark.slow
+def test_among_jupyterlabs_styles_nothing_is_cut_off_or_covered(
+    output: Page,  # noqa: F811
+    parameters: ParameterFile,
+) -> None:
+    output.evaluate("(output) => document.querySelector(output).replaceChildren()", OUTPUT)
+    mount(output, ParameterMicroscope(parameters, index=(3, 40)), OUTPUT)
+    resize = f"(width) => {{ document.querySelector('{OUTPUT}').style.cssText = `flex: none; width: ${{width}}px`; }}"
+    found = faults(output, resize)
     assert not found, "\n".join(found[:20])

@@ -167,6 +167,13 @@ def test_a_copy_differs_in_exactly_the_changed_floats(tmp_path: Path) -> None:
     assert copy.fingerprint() != parameters.fingerprint()
 
 
+def test_a_quantised_number_cannot_be_changed_in_a_copy(tmp_path: Path) -> None:
+    parameters = small(tmp_path / "f.gguf")
+    with pytest.raises(ParameterFileError, match="'rows' holds Q4_1 numbers; bits can be shown for float16"):
+        parameters.save_copy(tmp_path / "copy.gguf", [parameters.block("rows", 0, 0)])  # type: ignore[list-item]
+    assert not (tmp_path / "copy.gguf").exists()
+
+
 def test_a_fingerprint_follows_numbers_and_kind_and_not_metadata(tmp_path: Path) -> None:
     first = small(tmp_path / "a.gguf")
     write_gguf(tmp_path / "b.gguf", {}, {"norm": np.linspace(0, 1, 5), "rows": ROWS}, "Q4_1")
@@ -221,9 +228,10 @@ def test_shards_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     first = split(tmp_path, **{"split.tensors.count": 9})
     with pytest.raises(ParameterFileError, match="says that there are 9 tensors; all shards hold 2"):
         ParameterFile(first)
-    alone = first.rename(tmp_path / "alone.gguf")
-    with pytest.raises(ParameterFileError, match=r"alone.gguf says that it is one of 3 files, and so should be called"):
-        ParameterFile(alone)
+    for name in ("alone.gguf", "model-00001-of-00002.gguf", "model-00000-of-00003.gguf", "model-00004-of-00003.gguf"):
+        first = first.rename(tmp_path / name)
+        with pytest.raises(ParameterFileError, match=f"{name} says that it is one of 3 files, and so should be called"):
+            ParameterFile(first)
 
 
 def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
