@@ -120,9 +120,12 @@ class Transformer(nn.Module):
         return self
 
     def capture_points(self) -> Iterator[tuple[str, CapturePoint]]:
-        """Every named place where a hook can read or replace what flows, in the order in which it gets there."""
+        """Every named place where a hook can read or replace what flows, in the order in which it gets there.
+
+        Not those inside experts: what flows there is only of the tokens that chose that expert, often none.
+        """
         for name, module in self.named_modules():
-            if isinstance(module, CapturePoint):
+            if isinstance(module, CapturePoint) and ".experts." not in name:
                 yield name.removeprefix("model."), module
 
 

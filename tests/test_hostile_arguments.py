@@ -20,7 +20,7 @@ from llm101.inference import InferenceEngine, KVCache, SamplingSettings
 from llm101.interpretability.capture import capture
 from llm101.interpretability.steering import Steering
 from llm101.library import parameter_file
-from llm101.model import ModelConfig, Transformer
+from llm101.model import ModelConfig, RopeScaling, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
 BYTES = Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {END_OF_TEXT: 256})
@@ -126,6 +126,11 @@ CALLS: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
     "d_head=": (lambda x: ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=1, d_head=x), NO_COUNT),
     "rope_theta=": (lambda x: ModelConfig(9, 8, 1, 1, rope_theta=x), [*NO_NUMBER, 0, HUGE]),
     "sliding_window=": (lambda x: ModelConfig(9, 8, 1, 1, sliding_window=x), NO_ID),
+    "windowed_layers=": (lambda x: ModelConfig(9, 8, 2, 1, sliding_window=1, windowed_layers=x), [*NO_ROW, [5]]),
+    "layers_without_rope=": (lambda x: ModelConfig(9, 8, 2, 1, layers_without_rope=x), [*NO_ROW, None]),
+    "rope_scaling=": (lambda x: ModelConfig(9, 8, 1, 1, rope_scaling=x), [5, "yarn", {"kind": "yarn"}, RopeScaling]),
+    "RopeScaling factor=": (lambda x: RopeScaling("linear", x), [*NO_NUMBER, 0, HUGE]),
+    "n_experts=": (lambda x: ModelConfig(9, 8, 1, 1, n_experts=x, n_active_experts=1), NO_COUNT),
     "initialise": (MODEL.initialise, [*NO_ID, None]),
     "capture": (lambda x: capture(MODEL, x, "embedding"), [*(x for x in NO_ROW if not _is_batch(x)), None, "a", []]),
 }  # fmt: skip

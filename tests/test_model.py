@@ -15,8 +15,10 @@ from torch import Tensor
 from llm101.model import (
     MLP,
     CapturePoint,
+    MixtureOfExperts,
     ModelConfig,
     RMSNorm,
+    RopeScaling,
     Transformer,
     attention_pattern,
     causal_mask,
@@ -24,6 +26,11 @@ from llm101.model import (
 
 TINY = ModelConfig(vocab_size=50, d_model=16, n_layers=2, n_heads=4, n_kv_heads=2, context_length=24)
 WINDOWED = dataclasses.replace(TINY, sliding_window=3)
+MIXED = dataclasses.replace(TINY, n_experts=4, n_active_experts=2, d_expert=24)
+ODD = dataclasses.replace(
+    MIXED, n_layers=3, dense_layers=(2,), layers_without_rope=(1,), sliding_window=4, windowed_layers=(0, 2),
+    o_bias=True, rope_scaling=RopeScaling("yarn", 4.0, original_context_length=8),
+)  # fmt: skip
 IDS = torch.randint(0, 50, (2, 12), generator=torch.Generator().manual_seed(1))
 
 
@@ -34,6 +41,13 @@ def filled(config: ModelConfig) -> Transformer:
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
     return model.eval()
+
+
+def mixture(model: Transformer) -> MixtureOfExperts:
+    """The experts of the first layer."""
+    layer = model.model.layers[0]
+    assert isinstance(layer.mlp, MixtureOfExperts)
+    return layer.mlp
 
 
 class PlainCache:
@@ -80,6 +94,19 @@ def test_sizes_left_out_follow_from_the_others() -> None:
         ({"norm_eps": 0.0}, "norm_eps must lie between 0 and 1, got 0.0"),
         ({"norm_eps": 1.0}, "norm_eps must lie between 0 and 1, got 1.0"),
         ({"sliding_window": 0}, "sliding_window must be a whole number .*, got 0"),
+        ({"windowed_layers": (0, 2)}, "windowed_layers must be layers from 0 to 1, got 2"),
+        ({"layers_without_rope": (-1, 0)}, "layers_without_rope must be layers from 0 to 1, got -1"),
+        ({"layers_without_rope": 1}, "layers_without_rope must be layers from 0 to 1, got int: 1"),
+        ({"layers_without_rope": ["0"]}, "layers_without_rope must be layers from 0 to 1, got '0'"),
+        ({"rope_scaling": 8.0}, "rope_scaling must be a RopeScaling or None, got 8.0"),
+        ({"rope_scaling": RopeScaling("yarn", 2.0, 8), "rope_theta": 1.0}, "with yarn, rope_theta must be above 1"),
+        ({"n_experts": -1}, "n_experts must be a whole number from 0 to .*, got -1"),
+        ({"n_experts": 4}, r"n_active_experts must be 1 to n_experts \(4\), got 0"),
+        ({"n_experts": 4, "n_active_experts": 5}, r"n_active_experts must be 1 to n_experts \(4\), got 5"),
+        ({"n_experts": 4, "n_active_experts": 2, "mlp_bias": True}, "experts have no biases"),
+        ({"n_experts": 4, "n_active_experts": 2, "dense_layers": (1, 0)}, "dense_layers are all layers"),
+        ({"dense_layers": (0,)}, "need n_experts, which is 0"),
+        ({"d_expert": 8}, "need n_experts, which is 0"),
     ],
 )
 def test_an_impossible_config_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -95,13 +122,34 @@ def test_the_outermost_values_of_each_range_are_still_in_it(changes: dict[str, A
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"tie_embeddings": False}, {"qkv_bias": True}, {"qk_norm": True}, {"d_head": 6, "n_kv_heads": 1}]
+    "changes",
+    [
+        *({}, {"tie_embeddings": False}, {"qkv_bias": True}, {"qk_norm": True}, {"d_head": 6, "n_kv_heads": 1}),
+        *({"o_bias": True}, {"mlp_bias": True}, {"n_experts": 3, "n_active_experts": 2, "d_expert": 8}),
+        {"n_experts": 3, "n_active_experts": 1, "d_expert": 8, "d_mlp": 40, "dense_layers": (1,)},
+    ],
 )
 def test_the_listed_tensors_are_the_models_parameters(changes: dict[str, Any]) -> None:
     config = dataclasses.replace(TINY, **changes)
     parameters = {name: tuple(p.shape) for name, p in Transformer(config).named_parameters()}
     assert parameters == config.tensor_shapes()
     assert sum(math.prod(shape) for shape in parameters.values()) == config.n_parameters
+
+
+def test_what_means_the_same_is_the_same_config() -> None:
+    assert dataclasses.replace(WINDOWED, windowed_layers=(1, 0, 1)) == WINDOWED
+    assert dataclasses.replace(WINDOWED, windowed_layers=()) == TINY
+    assert dataclasses.replace(TINY, windowed_layers=[1]) == TINY
+    some = dataclasses.replace(WINDOWED, windowed_layers=[torch.tensor(1)])
+    assert (some.windowed_layers, some.window(0), some.window(1)) == ((1,), None, 3)
+    assert dataclasses.replace(TINY, normalise_expert_weights=False) == TINY
+
+
+def test_a_token_uses_all_parameters_but_the_experts_that_it_does_not_choose() -> None:
+    # Three layers, the last with a plain MLP: in two of them, two of four experts of 3 · 24 · 16 numbers lie idle.
+    assert ODD.n_parameters - ODD.n_active_parameters == 2 * 2 * 3 * 24 * 16
+    assert dataclasses.replace(MIXED, n_active_experts=4).n_active_parameters == MIXED.n_parameters
+    assert TINY.n_active_parameters == TINY.n_parameters
 
 
 def test_a_config_of_any_size_is_counted_without_making_the_model() -> None:
@@ -129,6 +177,54 @@ def test_the_mlp_is_down_of_silu_of_gate_times_up() -> None:
     mlp.down_proj.weight.data = torch.tensor([[1.0], [-1.0]])
     # gate 1 → silu(1) = 1 / (1 + e^-1) = 0.731059; up 2 · 3 = 6; hidden 4.386351
     assert mlp(torch.tensor([1.0, 3.0])).tolist() == pytest.approx([4.386351, -4.386351], abs=1e-5)
+
+
+def test_two_of_three_experts_worked_by_hand() -> None:
+    config = ModelConfig(vocab_size=1, d_model=2, n_layers=1, n_heads=1, n_experts=3, n_active_experts=2, d_expert=1)
+    moe = MixtureOfExperts(config)
+    # The router scores the experts ln 1, ln 3 and ln 6: softmax gives .1, .3 and .6, and the best two go on.
+    moe.gate.weight.data = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [math.log(6), 0.0]])
+    for i, expert in enumerate(moe.experts):
+        expert.gate_proj.weight.data = torch.tensor([[1.0, 0.0]])  # type: ignore[union-attr]
+        expert.up_proj.weight.data = torch.tensor([[10.0**i, 0.0]])  # type: ignore[union-attr]
+        expert.down_proj.weight.data = torch.tensor([[1.0], [0.0]])  # type: ignore[union-attr]
+    x = torch.tensor([[[1.0, 5.0]]])
+    silu = 1 / (1 + math.exp(-1))
+    assert moe(x).flatten().tolist() == pytest.approx([silu * (10 * 0.3 + 100 * 0.6) / 0.9, 0.0], rel=1e-5)
+    moe.normalise = False
+    assert moe(x).flatten().tolist() == pytest.approx([silu * (10 * 0.3 + 100 * 0.6), 0.0], rel=1e-5)
+
+
+def test_each_token_gets_its_own_experts_whatever_stands_beside_it() -> None:
+    model = filled(MIXED)
+    moe = mixture(model)
+    x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(3))
+    chosen = moe.gate(x).topk(2).indices
+    assert len(chosen.unique()) == 4
+    alone = torch.stack([torch.cat([moe(token[None, None])[0] for token in text]) for text in x])
+    assert torch.allclose(moe(x), alone, atol=1e-5)
+    one_by_one = torch.zeros_like(x)
+    for text, place in torch.cartesian_prod(torch.arange(2), torch.arange(9)).tolist():
+        token = x[text, place]
+        weights = moe.gate(token).softmax(-1)[chosen[text, place]]
+        for weight, i in zip(weights / weights.sum(), chosen[text, place].tolist()):
+            one_by_one[text, place] += weight * moe.experts[i](token)
+    assert torch.allclose(moe(x), one_by_one, atol=1e-5)
+
+
+def test_without_rope_a_layer_does_not_know_the_order_of_what_came_before() -> None:
+    swapped = IDS.clone()
+    swapped[:, [2, 5]] = swapped[:, [5, 2]]
+    for layers, knows in (((0,), False), ((), True)):
+        model = filled(dataclasses.replace(TINY, n_layers=1, layers_without_rope=layers))
+        assert torch.allclose(model(IDS)[:, -1], model(swapped)[:, -1], atol=1e-4) != knows
+
+
+def test_a_window_in_one_layer_leaves_the_others_their_sight() -> None:
+    model = filled(dataclasses.replace(TINY, sliding_window=3, windowed_layers=(1,)))
+    seen = captured(model, IDS)
+    assert seen["layers.0.self_attn.attention_pattern"].tril(-3).abs().max() > 0
+    assert seen["layers.1.self_attn.attention_pattern"].tril(-3).abs().max() == 0
 
 
 def test_attention_worked_by_hand() -> None:
@@ -162,7 +258,7 @@ def test_no_mask_is_made_where_none_is_needed(seq: int, past: int, window: int |
 # The whole model
 
 
-@pytest.mark.parametrize("config", [TINY, WINDOWED], ids=["full", "window"])
+@pytest.mark.parametrize("config", [TINY, WINDOWED, ODD], ids=["full", "window", "odd"])
 def test_a_later_token_never_changes_earlier_logits(config: ModelConfig) -> None:
     model, changed = filled(config), IDS.clone()
     changed[:, 7] = (changed[:, 7] + 1) % 50
@@ -226,7 +322,7 @@ def test_one_layer_spelled_out_gives_the_same_logits() -> None:
     assert torch.allclose(model(IDS[:1])[0], logits, atol=1e-4)
 
 
-@pytest.mark.parametrize("config", [TINY, WINDOWED], ids=["full", "window"])
+@pytest.mark.parametrize("config", [TINY, WINDOWED, ODD], ids=["full", "window", "odd"])
 @pytest.mark.parametrize("pieces", [[12], [1] * 12, [5, 4, 3], [11, 1], [1, 11]])
 def test_a_cache_changes_nothing_but_the_time(config: ModelConfig, pieces: list[int]) -> None:
     model, cache, done = filled(config), PlainCache(config.n_layers), 0
@@ -278,6 +374,28 @@ def test_capture_points_are_listed_in_the_order_of_the_flow() -> None:
     assert reached == ["embedding", *layers, "normed", "logits"]
 
 
+def test_what_is_inside_experts_has_no_capture_points_but_their_router_has() -> None:
+    names = [name for name, _ in filled(ODD).capture_points()]
+    assert [name for name in names if ".mlp." in name] == [
+        "layers.0.mlp.router",
+        "layers.1.mlp.router",
+        "layers.2.mlp.hidden",
+    ]
+    seen = captured(filled(ODD), IDS)
+    assert seen.keys() == set(names)
+    assert seen["layers.1.mlp.router"].shape == (2, 12, 4)
+
+
+def test_who_replaces_the_routers_scores_chooses_the_experts() -> None:
+    model = filled(MIXED)
+    moe = mixture(model)
+    x = torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(3))
+    only = torch.tensor([0.0, -torch.inf, 0.0, -torch.inf])
+    moe.router.register_forward_hook(lambda module, args, out: only.expand_as(out))
+    expected = (moe.experts[0](x) + moe.experts[2](x)) / 2
+    assert torch.allclose(moe(x), expected, atol=1e-5)
+
+
 def note_name(reached: list[str], name: str, module: Any, args: Any, out: Tensor) -> None:
     reached.append(name)
 
@@ -322,7 +440,7 @@ def test_every_capture_point_shows_what_flows_there(config: ModelConfig) -> None
     assert seen["layers.0.mlp.hidden"].shape == (2, 12, TINY.d_mlp)
 
 
-@pytest.mark.parametrize("config", [TINY, WINDOWED], ids=["full", "window"])
+@pytest.mark.parametrize("config", [TINY, WINDOWED, ODD], ids=["full", "window", "odd"])
 def test_watching_the_pattern_does_not_change_the_logits(config: ModelConfig) -> None:
     model = filled(config)
     assert torch.allclose(captured(model, IDS)["logits"], model(IDS), atol=1e-4)
@@ -368,7 +486,7 @@ def test_the_same_seed_gives_the_same_model() -> None:
 
 
 def test_a_new_model_knows_nothing() -> None:
-    model = Transformer(dataclasses.replace(TINY, d_model=64, qkv_bias=True)).initialise(seed=0)
+    model = Transformer(dataclasses.replace(ODD, d_model=64, qkv_bias=True)).initialise(seed=0)
     loss_nats = F.cross_entropy(model(IDS)[:, :-1].flatten(0, 1), IDS[:, 1:].flatten())
     assert loss_nats.item() == pytest.approx(math.log(50), abs=0.1)
     assert model.model.layers[0].self_attn.q_proj.bias.abs().max() == 0  # type: ignore[union-attr]
@@ -382,8 +500,13 @@ def test_tied_embeddings_are_one_parameter() -> None:
     assert untied.lm_head.weight is not untied.model.embed_tokens.weight
 
 
-def test_every_parameter_learns() -> None:
-    model = filled(dataclasses.replace(TINY, qkv_bias=True, qk_norm=True, tie_embeddings=False))
+@pytest.mark.parametrize(
+    "config",
+    [TINY, dataclasses.replace(ODD, n_active_experts=4), dataclasses.replace(TINY, mlp_bias=True)],
+    ids=["plain", "odd", "biases"],
+)
+def test_every_parameter_learns(config: ModelConfig) -> None:
+    model = filled(dataclasses.replace(config, qkv_bias=True, qk_norm=True, tie_embeddings=False))
     F.cross_entropy(model(IDS)[:, :-1].flatten(0, 1), IDS[:, 1:].flatten()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -7,7 +7,8 @@ It knows the names of the model's capture points and nothing of what is found th
     layers.0.self_attn.q  k  v            [batch, n_heads or n_kv_heads, seq, d_head]
     layers.0.self_attn.attention_pattern  [batch, n_heads, seq, seq]
     layers.0.resid_mid                    [batch, seq, d_model]     after its attention
-    layers.0.mlp.hidden                   [batch, seq, d_mlp]       its neurons
+    layers.0.mlp.hidden                   [batch, seq, d_mlp]       its neurons; in a layer with experts instead:
+    layers.0.mlp.router                   [batch, seq, n_experts]   how well each expert suits each token
     layers.0.resid_post                   [batch, seq, d_model]     after the layer
     ...
     normed                                [batch, seq, d_model]

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from llm101.compression import arithmetic, compress
 from llm101.compression.container import BY_MODEL, Container
 from llm101.compression.forward import ExactModel
 from llm101.library import LanguageModel, load
-from llm101.model import ModelConfig, Transformer
+from llm101.model import ModelConfig, RopeScaling, Transformer
 from llm101.rotary import rotary_frequencies, rotary_table
 
 kernels = pytest.importorskip("llm101.compression.kernels")
@@ -152,3 +153,17 @@ def test_on_an_older_processor_a_file_comes_out_the_same(tmp_path: Path) -> None
     found = compressed_elsewhere(data, lm, **plainest)
     assert Container.from_bytes(found).n_bytes(BY_MODEL) == len(data)
     assert found == compress(data, lm, method="model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"rope_scaling": RopeScaling("linear", 2.0)}, "rope_scaling"),
+        ({"layers_without_rope": (0,), "mlp_bias": True}, "layers_without_rope, mlp_bias"),
+        ({"n_experts": 2, "n_active_experts": 1}, "n_experts, n_active_experts, d_expert"),
+    ],
+)
+def test_a_model_that_would_be_computed_wrongly_is_refused(changes: dict[str, Any], named: str) -> None:
+    config = ModelConfig(vocab_size=300, d_model=16, n_layers=2, n_heads=2, context_length=32, **changes)
+    with pytest.raises(ValueError, match=f"the compressor does not compute models with {named}; use another model"):
+        ExactModel(Transformer(config).initialise(0), 300)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ pytest.importorskip("numba", reason="the fast path needs numba")
 from llm101.inference import InferenceEngine, KVCache
 from llm101.inference.compiled import fast_decoder, kernels
 from llm101.inference.compiled.fast_decoder import FastDecoder, loops
-from llm101.model import ModelConfig, Transformer
+from llm101.model import ModelConfig, RopeScaling, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
 BYTES = Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {END_OF_TEXT: 256})
@@ -27,6 +28,14 @@ SHAPES = {
     "mistral": {"sliding_window": 20},
     "qwen2": {"qkv_bias": True},
     "qwen3": {"qk_norm": True, "d_head": 24},
+    "yarn": {"rope_scaling": RopeScaling("yarn", 4.0, original_context_length=24)},
+}
+NOT_COMPUTED = {
+    "experts": {"n_experts": 4, "n_active_experts": 2, "d_expert": 32},
+    "layers without RoPE": {"layers_without_rope": (1,)},
+    "windows in some layers": {"sliding_window": 5, "windowed_layers": (1,)},
+    "a bias of attention's output": {"o_bias": True},
+    "biases of the MLP": {"mlp_bias": True},
 }
 
 
@@ -167,6 +176,40 @@ def test_models_that_are_not_plain_float32_on_a_cpu_take_the_plain_path():
         engine = InferenceEngine(m, BYTES)
         assert torch.isfinite(engine.prefill([1, 2, 3])).all()
         assert not engine.is_fast
+
+
+@pytest.mark.parametrize("shape", NOT_COMPUTED.values(), ids=NOT_COMPUTED.keys())
+def test_what_the_loops_do_not_compute_takes_the_plain_path(shape):
+    m = model(**shape)
+    fast, ids = InferenceEngine(m, BYTES), list(range(30))
+    with torch.no_grad():
+        expected = m(torch.tensor([ids]))[0]
+    for i in range(20, 30):
+        logits = fast.prefill(ids[:20]) if i == 20 else fast.decode_step(ids[i - 1])
+        torch.testing.assert_close(logits, expected[i - 1], atol=1e-5, rtol=0)
+    assert not fast.is_fast
+
+
+def test_every_field_of_a_config_is_computed_or_sends_the_model_the_plain_way():
+    known = fast_decoder.COMPUTED_FIELDS | {name for shape in NOT_COMPUTED.values() for name in shape}
+    later = {field.name for field in dataclasses.fields(ModelConfig)} - known
+    assert later == {"normalise_expert_weights", "dense_layers"}  # which need n_experts
+    assert not any(fast_decoder.is_computed(model(**shape).config) for shape in NOT_COMPUTED.values())
+    assert all(fast_decoder.is_computed(model(**shape).config) for shape in SHAPES.values())
+
+
+def test_a_context_that_was_only_begun_has_a_short_table_of_turns():
+    m = Transformer(ModelConfig(vocab_size=257, d_model=16, n_layers=1, n_heads=2, context_length=2**20)).initialise(0)
+    fast, plain = engines(m.eval())
+    ids = torch.randint(0, 257, (1100,), generator=torch.Generator().manual_seed(0)).tolist()
+    fast.prefill(ids[:500])
+    plain.prefill(ids[:500])
+    for i in ids[500:530]:  # past the first 512 places
+        torch.testing.assert_close(fast.decode_step(i), plain.decode_step(i), atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(fast.prefill(ids), plain.prefill(ids), atol=TOLERANCE, rtol=0)
+    assert fast.is_fast
+    assert fast._fast is not None
+    assert len(fast._fast._turns[0]) == 2048
 
 
 def test_nothing_is_ready_before_the_parameters_were_looked_at():

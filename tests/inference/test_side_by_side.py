@@ -31,9 +31,15 @@ def read(model: Transformer, cache: SideBySide, texts: Sequence[int], starts: Se
     return model(ids, cache, positions=cache.places(n)[1], attention_mask=cache.mask(n))
 
 
-@pytest.mark.parametrize("sliding_window", [None, 7])
-def test_each_text_is_read_as_if_it_were_alone(sliding_window: int | None) -> None:
-    config = ModelConfig(**SHAPE, sliding_window=sliding_window)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *({}, {"sliding_window": 7}, {"sliding_window": 7, "windowed_layers": (1,), "layers_without_rope": (0,)}),
+        {"n_experts": 4, "n_active_experts": 2, "d_expert": 24},
+    ],
+)
+def test_each_text_is_read_as_if_it_were_alone(shape: dict[str, Any]) -> None:
+    config = ModelConfig(**SHAPE, **shape)
     model, cache = Transformer(config).initialise(0).eval(), SideBySide(config, 3)
     alone = [model(IDS[[text]]).detach()[0] for text in range(3)]
     held = [0, 0, 0]

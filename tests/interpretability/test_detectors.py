@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from llm101.interpretability.autoencoder.detectors import (
@@ -16,8 +17,8 @@ from llm101.interpretability.autoencoder.detectors import (
     linear_probe,
     strongest_per_text,
 )
-from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
-from llm101.interpretability.capture import capture
+from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderConfig, SparseAutoencoder
+from llm101.interpretability.capture import CaptureError, capture
 from llm101.interpretability.residuals import text_ids
 from llm101.interpretability.shipped import (
     LANDMARKS,
@@ -29,6 +30,14 @@ from llm101.interpretability.shipped import (
     shipped_steering,
 )
 from llm101.library import LanguageModel, load
+from llm101.model import ModelConfig, Transformer
+
+
+def test_neurons_of_experts_are_not_counted_as_if_they_were_an_mlps() -> None:
+    config = ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=1, n_experts=2, n_active_experts=1)
+    sae = SparseAutoencoder(AutoencoderConfig(d_model=8, d_sae=16, layer=0, k=2, fingerprint="0" * 64))
+    with pytest.raises(CaptureError, match="a model with experts has no such numbers"):
+        strongest_per_text(Transformer(config).initialise(0), sae, [[1, 2]])
 
 
 def test_the_strongest_of_each_text_leaves_out_what_is_hidden(lm: LanguageModel, sae: SparseAutoencoder) -> None:

@@ -35,6 +35,11 @@ FAMILIES = {
     "mistral": dataclasses.replace(LLAMA, sliding_window=4),
     "qwen2": dataclasses.replace(LLAMA, qkv_bias=True),
     "qwen3": dataclasses.replace(LLAMA, qk_norm=True, tie_embeddings=False, d_head=8),
+    "smollm3": dataclasses.replace(LLAMA, layers_without_rope=(1,), sliding_window=4, windowed_layers=(2,)),
+    "mixtral": dataclasses.replace(LLAMA, n_experts=3, n_active_experts=2, d_expert=24),
+    "qwen3_moe": dataclasses.replace(
+        LLAMA, n_experts=3, n_active_experts=2, d_expert=24, dense_layers=(0,), qk_norm=True
+    ),
 }
 
 

