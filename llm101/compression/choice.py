@@ -11,9 +11,10 @@ Reading order: choose; Sampler, which looks at places; is_clear.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 
 from llm101.compression.container import BY_LZMA, BY_MODEL, PLAIN, Run
 from llm101.compression.documents import SEPARATOR, Documents
@@ -81,7 +82,40 @@ def choose(data: bytes, costs: LzmaCosts, predictor: Predictor, n_threads: int |
     methods = [looks[0].method, *(looks[b].method for _, b in _borders(looks))]
     lengths = [stop - start for start, stop in pairwise([*cuts, len(data)])]
     runs = joined([Run(*run) for run in zip(lengths, methods)])
-    return Choice(runs, _model_bytes(runs, looks))
+    return Choice(without_foreign(data, runs, predictor.foreign), _model_bytes(runs, looks))
+
+
+def without_foreign(data: bytes, runs: list[Run], foreign: re.Pattern[bytes]) -> list[Run]:
+    """The runs, in which the model gets no byte that it has no token for.
+
+    A few such bytes are cut out; where there are many, lzma takes the whole run.
+
+    Example:
+        >>> without_foreign(b"ab~c" * 300, [Run(1200, BY_MODEL)], re.compile(b"~"))
+        [Run(n_bytes=1200, method=2)]
+        >>> without_foreign(b"a" * 4000 + b"~" + b"a" * 3999, [Run(8000, BY_MODEL)], re.compile(b"~"))
+        [Run(n_bytes=4000, method=1), Run(n_bytes=1, method=2), Run(n_bytes=3999, method=1)]
+    """
+    kept, start = list[Run](), 0
+    for run in runs:
+        stop = start + run.n_bytes
+        found = [m.span() for m in foreign.finditer(data, start, stop)] if run.method == BY_MODEL else []
+        if not found:
+            kept.append(run)
+        elif len(found) > run.n_bytes // CLOSEST:
+            kept.append(Run(run.n_bytes, BY_LZMA))
+        else:
+            cuts = [start, *chain(*found), stop]
+            pieces = [Run(b - a, BY_LZMA if i % 2 else BY_MODEL) for i, (a, b) in enumerate(pairwise(cuts))]
+            kept += [piece for piece in pieces if piece.n_bytes]
+        start = stop
+    return _merged(kept)
+
+
+def _merged(runs: list[Run]) -> list[Run]:
+    """Neighbours of one method as one run."""
+    groups = ((method, [*group]) for method, group in groupby(runs, lambda run: run.method))
+    return [Run(sum(run.n_bytes for run in group), method) for method, group in groups]
 
 
 def joined(runs: list[Run]) -> list[Run]:
@@ -150,7 +184,8 @@ class Sampler:
         """Some tokens from a place on, from the next line if there is one, and how many bytes each stands for."""
         start = self._data.find(b"\n", place, place + BORDER // 2) + 1 if place else 0
         start = start or place
-        documents = Documents.from_bytes(self._data[start : start + 8 * MOST_TOKENS], self._predictor.tokenizer)
+        taken = self._predictor.foreign.split(self._data[start : start + 8 * MOST_TOKENS])[0]  # up to a foreign byte
+        documents = Documents.from_bytes(taken, self._predictor.tokenizer)
         sizes, end = self._predictor.token_sizes, self._predictor.end_id
         ids = list(chain(*documents.token_ids))[:-1]
         return [(i, len(documents.separator) if i == end else sizes[i]) for i in ids]

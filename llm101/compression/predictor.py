@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from llm101.compression.container import CompressionError
 from llm101.compression.documents import end_id
@@ -20,6 +21,7 @@ class Predictor:
         end_id: the token that stands before each document and ends it.
         token_sizes: bytes of each token; the end of a document counts nothing.
         digest: by which it is known again: its exact numbers, and what its tokens stand for.
+        foreign: the bytes that it has no tokens for, as a pattern; most tokenizers lack none.
 
     Raises:
         CompressionError: its tokenizer has no special token to end a document with, or cannot give every file back.
@@ -27,6 +29,8 @@ class Predictor:
 
     def __init__(self, lm: LanguageModel) -> None:
         check_gives_back(lm.tokenizer)
+        missing = [bytes([byte]) for byte in range(256) if bytes([byte]) not in lm.tokenizer.ranks]
+        self.foreign = re.compile(b"|".join(map(re.escape, missing)) or b"(?!)")
         self.name, self.tokenizer, self.end_id = lm.name, lm.tokenizer, end_id(lm.tokenizer)
         self.model = ExactModel(lm.model, lm.tokenizer.vocab_size)
         ranks = sorted(lm.tokenizer.ranks.items(), key=lambda pair: pair[1])
@@ -37,7 +41,7 @@ class Predictor:
 
 
 def check_gives_back(tokenizer: Tokenizer) -> None:
-    """See that any bytes come back from their tokens as they were.
+    """See that bytes come back from their tokens as they were.
 
     Raises:
         CompressionError: they need not; the line says why.
@@ -48,7 +52,3 @@ def check_gives_back(tokenizer: Tokenizer) -> None:
         raise CompressionError(f"{tokenizer.name} is no tokenizer of bytes, so not every file comes back") from None
     if parts.nfc:
         raise CompressionError(f"the tokenizer of {tokenizer.name} rewrites letters (NFC): not every file comes back")
-    missing = [byte for byte in range(256) if bytes([byte]) not in parts.ranks]
-    if missing:
-        bytes_ = ", ".join(f"0x{byte:02x}" for byte in missing[:3]) + ", ..." * (len(missing) > 3)
-        raise CompressionError(f"{tokenizer.name} has no tokens for {len(missing)} bytes ({bytes_}): use another model")
