@@ -148,6 +148,16 @@ def test_both_write_the_same_64_tokens_and_score_them_alike(family: str, tmp_pat
     assert torch.allclose(torch.stack(scored), expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("family", ["llama", "llama linear", "llama llama3", "llama yarn"])
+def test_far_away_both_turn_as_far(family: str, tmp_path: Path) -> None:
+    theirs = random_model(family)
+    theirs.save_pretrained(tmp_path)
+    positions = 130_000 + 7 * torch.arange(40).expand(2, 40)
+    expected = theirs(IDS, position_ids=positions).logits
+    assert torch.allclose(load_transformer(tmp_path)(IDS, positions=positions), expected, atol=1e-4, rtol=0)
+    assert not torch.allclose(theirs(IDS).logits, expected, atol=0.1)
+
+
 def test_the_window_is_shorter_than_the_text_and_matters(tmp_path: Path) -> None:
     theirs = random_model("mistral window")
     windowed = theirs(IDS).logits
