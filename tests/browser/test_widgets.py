@@ -194,6 +194,7 @@ def test_without_a_kernel_the_last_completion_is_still_there_and_a_new_one_waits
 
 
 NUMBERS = {
+    "chat_console": ("Most tokens", "Seed"),
     "completion_console": ("Most tokens", "Seed"),
     "steering_console": ("Number", "Most tokens", "Temperature", "Seed"),
 }

@@ -315,8 +315,10 @@ def test_the_librarys_templates_tokens_and_engine_make_a_conversation() -> None:
 
 def test_it_leaves_the_conversation_behind_to_be_read_and_its_tokens_to_be_opened() -> None:
     console = ChatConsole(SmallTalk(name=HOSTILE), system=HOSTILE)
-    assert repr(console) == f"{HOSTILE} waits for a message"
-    assert "text/html" not in console._repr_mimebundle_()[0]  # pyright: ignore[reportOptionalSubscript]
+    assert repr(console) == f"System prompt: {HOSTILE}\n{HOSTILE}: waits for a message, nothing said yet"
+    before = console._repr_mimebundle_()[0]["text/html"]  # pyright: ignore[reportOptionalSubscript]
+    assert before.count("<p ") == 2
+    assert "<details" not in before
     console.say(f"Hi {HOSTILE}")
     data = console._repr_mimebundle_()[0]  # pyright: ignore[reportOptionalSubscript]
     said = [f"System prompt: {HOSTILE}", f"You: Hi {HOSTILE}", f"{HOSTILE}: You said: Hi {HOSTILE}"]

@@ -70,7 +70,7 @@ class ChatConsole(anywidget.AnyWidget):
         return self.turns[-1]["content"] if self.written else ""
 
     def _show(self, tokens: list[Any]) -> None:
-        self.written = as_written(tokens, self._model.tokenizer)
+        self.written = [*self.written, *as_written(tokens[len(self.written) :], self._model.tokenizer)]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})

@@ -1,6 +1,6 @@
 """A conversation for places where no widget can run: to be read, and under it what the model read, to be opened.
 
-It knows a console by its traits, and nothing of widgets.
+It knows a console by its traits, and nothing of how it came by them. Reading order: in_words, as_html.
 """
 
 from __future__ import annotations
@@ -17,25 +17,22 @@ MOST = 1000  # tokens that are shown
 
 def in_words(console: Any) -> str:
     """Who said what, a line each."""
-    lines = [f"{who}: {said}" for who, said in _said(console)]
-    return "\n".join(lines) if console.turns else f"{console.about['name']} waits for a message"
+    return "\n".join(f"{who}: {said}" for who, said in _said(console))
 
 
 def as_html(console: Any) -> dict[str, str]:
-    """The conversation as it stands in an output, by its kind; nothing if there is none."""
-    if not console.turns:
-        return {}
+    """The conversation as it stands in an output, by its kind."""
     said = "".join(f'<p style="{WRAP}"><b>{_html(who)}</b>: {_html(words)}</p>' for who, words in _said(console))
     n = sum(len(one["tokens"]) for one in console.read) + len(console.written)
     title = f"What the model really read and wrote: {n:,} tokens, the special ones in double frames"
-    return {"text/html": f"{said}<details><summary>{title}</summary>{_tokens(console)}</details>"}
+    return {"text/html": said + (f"<details><summary>{title}</summary>{_tokens(console)}</details>" if n else "")}
 
 
 def _said(console: Any) -> list[tuple[str, str]]:
     name, own = console.about["name"], console.about["own_system"]
-    system = [("System prompt", console.system)] if console.system else [("System prompt, the template’s own", own)]
-    names = {"user": "You", "assistant": name}
-    return [*(system if system[0][1] else []), *((names[turn["role"]], turn["content"]) for turn in console.turns)]
+    system = ("System prompt", console.system) if console.system else ("System prompt, the template’s own", own)
+    said = [({"user": "You", "assistant": name}[turn["role"]], turn["content"]) for turn in console.turns]
+    return [system] * bool(system[1]) + (said or [(name, "waits for a message, nothing said yet")])
 
 
 def _tokens(console: Any) -> str:

@@ -55,9 +55,9 @@ export function makeTokens() {
   }
 
   function makeBox([id, raw, special]) {
-    const said = `${spell(raw)}, id ${id}${special ? ", special" : ""}`;
+    const textContent = spell(raw), ariaLabel = `${textContent}, id ${id}${special ? ", special" : ""}`;
     return make("span", special ? "token special" : "token", {
-      role: "option", tabIndex: -1, ariaSelected: "false", ariaLabel: said, textContent: spell(raw),
+      role: "option", tabIndex: -1, ariaSelected: "false", ariaLabel, textContent,
     }); // prettier-ignore
   }
 

@@ -65,11 +65,12 @@ export function textOf(tokens) {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytesOf(tokens.join("")));
 }
 
+const wholeText = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** One such token as it can be seen: white space, and what is no whole character, spelled out. */
 export function spell(latin1) {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytesOf(latin1));
-    return visible(text).map(([, s]) => s).join("") || "(nothing)";
+    return visible(wholeText.decode(bytesOf(latin1))).map(([, s]) => s).join("") || "(nothing)";
   } catch {
     return hex(bytesOf(latin1));
   }
