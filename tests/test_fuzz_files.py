@@ -1,7 +1,8 @@
 """Damaged and hostile files by the thousand: each is read, or refused in one line, quickly and in little memory.
 
-Three readers are tried: parameter files, config.json, tokenizer.json. The damage is drawn from a fixed seed, so a
-failure can be repeated; the message names the file's number and keeps a copy of it.
+Three readers are tried: parameter files, config.json, tokenizer.json (and the tokenizer that a GGUF file holds). The
+damage is drawn from a fixed seed, so a failure can be repeated; the message names the file's number and keeps a copy of
+it.
 """
 
 from __future__ import annotations
@@ -25,12 +26,16 @@ from llm101.parameters import ParameterFile, ParameterFileError
 from llm101.parameters.model_folder import ModelFolderError, load_transformer, save_model
 from llm101.tokenizer import Tokenizer, TokenizerError
 from tests.shards import INDEX, split_into_shards
+from tests.tokenizer.kinds import BYTE_LEVEL, LIBRARY
+from tests.tokenizer.test_gguf_content import gguf_of, sentence_piece
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 N_FILES = 10_000  # for each of the readers
 LONGEST_SECONDS = 5.0  # for one file; a hang on a busy machine is told apart from one that is merely busy
 MOST_NEW_MEMORY = 500_000_000  # bytes, for all files of one reader together
+
+KINDS = BYTE_LEVEL | LIBRARY
 
 ODD_VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 2, 3, 7, 2**15, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, 2**64, 10**30,
@@ -220,13 +225,62 @@ def test_damaged_configs(folder: Path) -> None:
     survive(path, path.read_bytes(), damaged_json, use, (ModelFolderError,))
 
 
+def damaged_settings(data: bytes, rng: random.Random) -> bytes:
+    """Damage to all of a tokenizer.json but its long lists, where nearly all damage would fall otherwise."""
+    content = json.loads(data)
+    model = content["model"]
+    kept = {name: model.pop(name) for name in ("vocab", "merges") if name in model}
+    damaged = json.loads(damaged_values(json.dumps(content).encode(), rng))
+    if isinstance(damaged.get("model"), dict):
+        damaged["model"] = kept | damaged["model"]
+    return json.dumps(damaged).encode()
+
+
+def use_tokenizer(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("Once upon a time, there's 1 é!")
+    tokenizer.decode(ids)
+    tokenizer.encode("a<|endoftext|><s>b", allow_special=True)
+    marked, origins = tokenizer.encode_parts([("<|endoftext|>a", True), ("b<s>", False)])
+    assert len(marked) == len(origins)
+    for token_id in (*ids, *marked, *tokenizer.start_ids):
+        assert 0 <= token_id < tokenizer.vocab_size
+        tokenizer.token_bytes(token_id)
+
+
 def test_damaged_tokenizers(folder: Path) -> None:
     path = folder / "tokenizer.json"
+    survive(path, path.read_bytes(), damaged_json, lambda: use_tokenizer(Tokenizer.from_file(path)), (TokenizerError,))
+
+
+@pytest.mark.parametrize("kind", ["llama3", "qwen", "deepseek", "sentence_piece_bpe", "metaspace_bpe", "unigram"])
+def test_damaged_tokenizers_of_other_kinds(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(KINDS[kind]()), encoding="utf-8")
 
     def use() -> None:
-        tokenizer = Tokenizer.from_file(path)
-        ids = tokenizer.encode("Once upon a time, there's 1 é!")
-        tokenizer.decode(ids)
-        assert all(0 <= token_id < tokenizer.vocab_size for token_id in ids)
+        use_tokenizer(Tokenizer.from_file(path))
 
-    survive(path, path.read_bytes(), damaged_json, use, (TokenizerError,))
+    original = path.read_bytes()
+    survive(path, original, damaged_settings, use, (TokenizerError,), n_files=2000)
+    path.write_bytes(original)
+    survive(path, original, damaged_json, use, (TokenizerError,), n_files=700)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_damaged_tokenizers_in_gguf_files(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "metadata.json"
+    metadata = sentence_piece(0) if kind == "llama" else gguf_of(KINDS["smollm"](), "smollm")
+    long = {name: value for name, value in metadata.items() if isinstance(value, list)}
+    original = json.dumps(metadata).encode()
+
+    def damaged_short(data: bytes, rng: random.Random) -> bytes:
+        if rng.random() < 0.3:
+            return damaged_values(data, rng)
+        short = {name: value for name, value in metadata.items() if name not in long}
+        return json.dumps(long | json.loads(damaged_values(json.dumps(short | {"x": 0}).encode(), rng))).encode()
+
+    def use() -> None:
+        use_tokenizer(Tokenizer.from_gguf(json.loads(path.read_bytes()), "damaged"))
+
+    path.write_bytes(original)
+    survive(path, original, damaged_short, use, (TokenizerError,), n_files=4000)

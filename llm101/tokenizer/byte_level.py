@@ -22,6 +22,7 @@ import tiktoken
 from llm101.outside import given
 from llm101.outside.strict_json import shown
 from llm101.tokenizer.bpe import Merge, merges_of
+from llm101.tokenizer.panics import told
 from llm101.tokenizer.parts import TokenizerError, TokenizerParts
 from llm101.tokenizer.pattern import keeping_gaps, may_match_nothing
 from llm101.tokenizer.spans import Part, any_of, ends_of, sections, special_spans
@@ -110,11 +111,12 @@ class ByteLevelBPE:
         for cut in self._cuts:
             pieces = [part for piece in pieces for part in cut_apart(piece, cut)]
         encode = self._tiktoken.encode_ordinary
-        if len(pieces) == 1 and len(pieces[0]) <= LONGEST_SPACE:
-            return self._checked(encode(pieces[0]))
-        return self._checked(
-            [token_id for piece in pieces for part in cut_long_spaces(piece) for token_id in encode(part)]
-        )
+        with told(f"{self.name}: tiktoken does not encode this text"):
+            if len(pieces) == 1 and len(pieces[0]) <= LONGEST_SPACE:
+                ids = encode(pieces[0])
+            else:
+                ids = [token_id for piece in pieces for part in cut_long_spaces(piece) for token_id in encode(part)]
+        return self._checked(ids)
 
     def _checked(self, ids: list[int]) -> list[int]:
         if self._stand_ins and max(ids, default=0) >= self.vocab_size:

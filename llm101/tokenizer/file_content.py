@@ -200,7 +200,7 @@ def table_in(holder: Table, name: str) -> Table:
     """A table within a table."""
     value = holder.get(name)
     if not isinstance(value, dict):
-        raise TokenizerError(f"its {name} is {shown(value)}, no table")
+        raise TokenizerError(f"its {shown(name)} is {shown(value)}, no table")
     return value
 
 
@@ -208,7 +208,7 @@ def list_in(holder: Table, name: str) -> list[Any]:
     """A list within a table."""
     value = holder.get(name)
     if not isinstance(value, list):
-        raise TokenizerError(f"its {name} is {shown(value)}, no list")
+        raise TokenizerError(f"its {shown(name)} is {shown(value)}, no list")
     return value
 
 

@@ -10,8 +10,7 @@ with_its_ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from llm101.outside.strict_json import shown, strict_json
 from llm101.tokenizer.byte_level_file import to_characters
 from llm101.tokenizer.decoder import Decoder
 from llm101.tokenizer.file_content import Table, added_tokens, merges_of_model, model_type, start_ids
+from llm101.tokenizer.panics import told
 from llm101.tokenizer.parts import TokenizerError
 from llm101.tokenizer.spans import Part, any_of, ends_of, owners, sections, special_spans
 
@@ -70,18 +70,8 @@ class LibraryEncoding:
         """The package's own tokenizer; what is put around a text and how tokens become text again, we do."""
         import tokenizers
 
-        with self._telling("the package tokenizers does not read it"):
+        with told(f"{self.name}: the package tokenizers does not read it"):
             return tokenizers.Tokenizer.from_str(json.dumps(content | {"post_processor": None, "decoder": None}))
-
-    @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
-        """What goes wrong in the package, as one line. (Where Rust gives up, it raises what is no Exception.)"""
-        try:
-            yield
-        except BaseException as error:
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise TokenizerError(f"{self.name}: {what}: {shown(str(error))}") from None
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The token ids of a text; see Tokenizer.encode."""
@@ -103,7 +93,7 @@ class LibraryEncoding:
             raise TokenizerError(str(error)) from None
         words = STAND_IN.join(pieces[::2])
         self._refuse_lost_characters(words)
-        with self._telling("the package tokenizers does not encode this text"):
+        with told(f"{self.name}: the package tokenizers does not encode this text"):
             encoding = library.encode(words, add_special_tokens=False)
         ids, spans = encoding.ids, encoding.offsets
         return self._with_bytes(ids, spans, pieces[1::2]) if pieces[1:] else (ids, spans)
@@ -189,7 +179,7 @@ class LibraryEncoding:
         if self._alphabet is None:
             return
         library = self._library
-        with self._telling("the package tokenizers does not cut this text"):
+        with told(f"{self.name}: the package tokenizers does not cut this text"):
             text = library.normalizer.normalize_str(text) if library.normalizer else text
             cut = library.pre_tokenizer.pre_tokenize_str(text) if library.pre_tokenizer else [(text, (0, 0))]
         lost = {character for piece, _ in cut for character in piece} - self._alphabet

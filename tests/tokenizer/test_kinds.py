@@ -13,6 +13,7 @@ import tokenizers
 
 from llm101.tokenizer import Tokenizer, TokenizerError
 from llm101.tokenizer.byte_level import ByteLevelBPE
+from llm101.tokenizer.panics import told
 from llm101.tokenizer.tokenizer_file import encoding_of
 from tests.tokenizer.kinds import BYTE_LEVEL, LIBRARY, SPECIAL, Content
 from tests.tokenizer.varied import varied_texts
@@ -191,3 +192,21 @@ def test_letter_and_accent_become_one(tmp_path: Path) -> None:
     assert tokenizer.decode(tokenizer.encode("cafe\u0301")) == "café"
     younger = "\U00016d67\U00016d67"  # than some Pythons: a letter with its mark, in one
     assert tokenizer.encode(younger) == reference("qwen", special=False).encode(younger).ids
+
+
+def test_a_pattern_that_is_too_much_for_its_package_gets_one_line(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    ranks = {bytes([b]): b for b in range(256)}
+    deep = Tokenizer("deep", ranks, pattern=r"(?:(?!x)[\s\S])+")
+    endless = copy.deepcopy(content("split_inverted"))
+    endless["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "(a+)+$"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(endless), encoding="utf-8")
+    with pytest.raises(TokenizerError, match="^deep: tiktoken does not encode this text: .*StackOverflow"):
+        deep.encode("- " * 1_000_000)
+    with pytest.raises(TokenizerError, match="does not cut this text: .*retry-limit|does not encode .*retry-limit"):
+        Tokenizer.from_file(tmp_path / "tokenizer.json").encode("a" * 200 + "c")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_ctrl_c_is_no_fault_of_a_package() -> None:
+    with pytest.raises(KeyboardInterrupt), told("nothing"):
+        raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import hashlib
 import json
 import lzma
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Any
 
 import pytest
 import tiktoken
+import tokenizers
 from tiktoken_ext import openai_public
 
 from llm101.tokenizer import Tokenizer, TokenizerError
 from llm101.tokenizer import published as ranks
 from llm101.tokenizer.byte_level_file import to_characters
 from llm101.tokenizer.published import VOCABULARIES, Vocabulary, pack_tokens, read_ranks, unpack_tokens
+from tests.tokenizer.varied import varied_texts
 
 OPENAI = ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base")
 
@@ -97,6 +100,50 @@ def test_qwen_has_gpt4s_words_but_none_of_its_long_numbers() -> None:
     missing = gpt4.ranks.keys() - qwen.ranks.keys()
     assert len(missing) == 1100
     assert all(token.isdigit() for token in missing)
+
+
+def compare_saved(name: str, folder: Path, n_texts: int) -> None:
+    """What is saved has to mean the same to Hugging Face's `tokenizers`."""
+    ours = Tokenizer.from_tiktoken(name)
+    ours.save(folder / "tokenizer.json")
+    theirs = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for i, text in enumerate(varied_texts(n_texts, [*ours.special_tokens], seed=5)):
+        ids = ours.encode(text, allow_special=i % 2 == 0)
+        theirs.encode_special_tokens = i % 2 == 1
+        assert theirs.encode(text, add_special_tokens=False).ids == ids, ascii(text)
+
+
+def test_a_saved_vocabulary_means_the_same_to_everybody(tmp_path: Path) -> None:
+    compare_saved("cl100k_base", tmp_path, 300)
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert theirs.encode("3.14159").ids == Tokenizer.from_tiktoken("cl100k_base").encode("3.14159")
+    assert theirs.encode("3.14159").ids == [18, 13, 9335, 2946]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_ten_thousand_texts_have_the_same_ids_by_every_saved_vocabulary(name: str, tmp_path: Path) -> None:
+    compare_saved(name, tmp_path, 10_000)
+    ours, back = Tokenizer.from_tiktoken(name), Tokenizer.from_file(tmp_path / "tokenizer.json")
+    assert (back.ranks, back.special_tokens) == (ours.ranks, ours.special_tokens)
+    for text in varied_texts(1000, seed=7):
+        assert back.encode(text) == ours.encode(text), ascii(text)
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_a_saved_pattern_cuts_at_the_same_places(name: str, tmp_path: Path) -> None:
+    """A vocabulary of all that three neighbouring bytes can be joins whatever no cut keeps apart."""
+    neighbours = Counter(b"".join(t) for text in varied_texts(400, seed=6) for t in zip(*_shifted(text.encode())))
+    tokens = [bytes([b]) for b in range(256)] + [t[:2] for t in neighbours] + [*neighbours]
+    cutter = Tokenizer("cutter", {t: i for i, t in enumerate(dict.fromkeys(tokens))}, {}, VOCABULARIES[name].pattern)
+    cutter.save(tmp_path / "tokenizer.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in varied_texts(400, seed=6):
+        assert theirs.encode(text).ids == cutter.encode(text), ascii(text)
+
+
+def _shifted(data: bytes) -> list[list[bytes]]:
+    return [[data[i : i + 1] for i in range(start, len(data))] for start in range(3)]
 
 
 def test_an_unknown_name_gets_one_line_that_lists_the_known_ones() -> None:

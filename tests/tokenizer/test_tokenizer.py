@@ -297,7 +297,7 @@ def cut_by(pattern: object) -> dict[str, object]:
     ("change", "message"),
     [
         (lambda c: c.pop("model"), "it has no model: a tokenizer.json holds a vocabulary"),
-        (lambda c: c.update(model=[]), r"its model is \[\], no table"),
+        (lambda c: c.update(model=[]), r"its 'model' is \[\], no table"),
         (lambda c: c["model"].update(type="Odd"), "its model is of the type 'Odd'; supported are BPE, "),
         (lambda c: c["model"].update(dropout=0.1), "it uses dropout: the same text would have other tokens"),
         (lambda c: c["model"].update(end_of_word_suffix="</w>"), "it uses end_of_word_suffix"),
@@ -311,11 +311,11 @@ def cut_by(pattern: object) -> dict[str, object]:
         (lambda c: c["model"].update(type="Unigram", vocab=[["a", "b"]]), r"\['a', 'b'\] is no token with its score"),
         (lambda c: c["model"].update(merges=["a b"]), "'a' . 'b' makes no token"),
         (lambda c: c["model"].update(merges=["a b c"]), "'a b c' is no merge of two tokens"),
-        (lambda c: c["model"].update(merges=None), "its merges is None, no list"),
+        (lambda c: c["model"].update(merges=None), "its 'merges' is None, no list"),
         (lambda c: c.update(truncation={"max_length": 2}), 'truncation, which changes texts: set "truncation" to null'),
         (lambda c: c.update(padding={}), 'padding, which changes texts: set "padding" to null'),
         (lambda c: c.update(normalizer={}), "{} does not say by its type what it does to a text"),
-        (lambda c: c.update(normalizer={"type": "Sequence"}), "its pretokenizers is None, no list"),
+        (lambda c: c.update(normalizer={"type": "Sequence"}), "its 'pretokenizers' is None, no list"),
         (lambda c: c.update(pre_tokenizer=cut_by(7)), "the package tokenizers does not read it"),
         (lambda c: c.update(pre_tokenizer=cut_by("(")), r"'\(' is no regular expression that cuts text"),
         (lambda c: c.update(decoder={"type": "CTC"}), r"a decoder 'CTC'\) is not supported"),
@@ -327,7 +327,7 @@ def cut_by(pattern: object) -> dict[str, object]:
         (lambda c: c["added_tokens"][0].update(content=""), "without a single byte"),
         (lambda c: c["added_tokens"][0].update(id=97), "has the id 97, but another one in the vocabulary"),
         (lambda c: c["added_tokens"].append(c["added_tokens"][0]), "it lists the added token .* twice"),
-        (lambda c: c.update(added_tokens=5), "its added_tokens is 5, no list"),
+        (lambda c: c.update(added_tokens=5), "its 'added_tokens' is 5, no list"),
     ],
 )
 def test_a_file_with_a_feature_that_changes_the_tokens_is_refused(
