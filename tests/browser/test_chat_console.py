@@ -103,7 +103,7 @@ def test_without_a_kernel_the_conversation_is_read_and_its_tokens_are_walked(pag
     root, tokens = page.locator(".llm101-chat-root"), page.get_by_role("option")
     expect(root.locator(".llm101-chat-turn")).to_have_count(4)
     expect(root.locator(".llm101-chat-note").first).to_have_text(
-        f"The template’s own: “{HOSTILE}” Begin anew to change it."
+        f"The template’s own: “{HOSTILE}”. Begin anew to change it."
     )
     expect(tokens).to_have_count(0)
     switch = page.get_by_role("switch", name="What the model really reads")

@@ -43,7 +43,7 @@ test("below an answer stands why it ended, unless it came to its own end", () =>
 
 test("whose the system prompt is, and how it is changed", () => {
   assert.equal(systemNote("Be brief.", "You are small.", false), "");
-  assert.equal(systemNote("", "You are small.", false), "The template’s own: “You are small.”");
+  assert.equal(systemNote("", "You are small.", false), "The template’s own: “You are small.”.");
   assert.equal(systemNote("", "", true), "None, and the template adds none of its own. Begin anew to change it.");
 });
 

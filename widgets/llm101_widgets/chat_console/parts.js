@@ -26,7 +26,7 @@ export function noteOf({ role, content, end }) {
 
 /** What to say below the system prompt: whose it is, and how to change it. */
 export function systemNote(system, own, hasBegun) {
-  const whose = system ? "" : own ? `The template’s own: “${own}”` : "None, and the template adds none of its own.";
+  const whose = system ? "" : own ? `The template’s own: “${own}”.` : "None, and the template adds none of its own.";
   return [whose, hasBegun ? "Begin anew to change it." : ""].filter(Boolean).join(" ");
 }
 
