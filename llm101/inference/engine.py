@@ -230,7 +230,7 @@ class InferenceEngine:
     @overload
     def complete(self, prompt: str | Sequence[int], *, n: int, **settings: Any) -> list[Completion]: ...
 
-    def complete(
+    def complete(  # pyright: ignore[reportInconsistentOverload] - whose settings are spelled out
         self,
         prompt: str | Sequence[int],
         *,

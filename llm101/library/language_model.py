@@ -93,7 +93,7 @@ class LanguageModel:
     @overload
     def complete(self, prompt: str | Sequence[int], *, n: int, **settings: Any) -> list[Completion]: ...
 
-    def complete(
+    def complete(  # pyright: ignore[reportInconsistentOverload] - whose settings are spelled out
         self,
         prompt: str | Sequence[int],
         *,
@@ -183,7 +183,7 @@ class LanguageModel:
     @overload
     def chat(self, messages: str | Iterable[Message], *, n: int, **settings: Any) -> list[Completion]: ...
 
-    def chat(
+    def chat(  # pyright: ignore[reportInconsistentOverload] - whose settings are spelled out
         self,
         messages: str | Iterable[Message],
         *,

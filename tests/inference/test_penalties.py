@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -75,10 +77,9 @@ def test_a_sampler_tires_of_what_it_has_taken():
 )
 def test_a_text_repeats_itself_less(setting: dict[str, float]):
     lm = llm101.load("storyteller")
-    settings = {"max_tokens": 120, "temperature": 0.0}
 
-    def different(**more: float) -> int:
-        return len(set(lm.complete("Once upon a time", **settings, **more).token_ids))
+    def different(**more: Any) -> int:
+        return len(set(lm.complete("Once upon a time", max_tokens=120, temperature=0, **more).token_ids))
 
     assert different(**setting) > different()
 
