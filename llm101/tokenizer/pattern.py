@@ -10,9 +10,13 @@ may_match_nothing, keeping_gaps.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import regex
+
+from llm101.outside.strict_json import shown
+from llm101.tokenizer.parts import TokenizerError
 
 DIGITS_APART_PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
 """SmolLM's cuts in one pattern: each digit apart, and what lies between digits cut as GPT-2 does. White space before a
@@ -21,20 +25,23 @@ digit ends its stretch, hence the fifth alternative."""
 LONGEST_GAP = 100_000
 """Characters between two words. At about a million, fancy-regex's stack overflows."""
 
-_CLASS = r"\\[pP]\{(?:L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?)\}"
+_SCRIPTS = "Han|Hiragana|Katakana|Hangul|Latin|Greek|Cyrillic|Arabic|Hebrew|Thai|Devanagari"
+_CLASS = rf"\\[pP]\{{(?:L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|Alphabetic|{_SCRIPTS})\}}"
 _ESCAPE = r"\\[sSdDrnt\]\[{}()|.*+?^$\\/-]"
 _SET = rf"\[\^?(?:{_CLASS}|{_ESCAPE}|(?!&&|--|~~)[^\]\[\\])+\]"
 _ENDINGS = r"\(\?i:'s\|'t\|'re\|'ve\|'m\|'ll\|'d\)|'\(\?i:\[sdmt\]\|ll\|ve\|re\)"
 _TIMES = r"(?:[*+?][+?]?|\{\d+(?:,\d*)?\}(?![+?]))(?![*+?{])"
 _ATOM = rf"{_ENDINGS}|\)|{_CLASS}|{_ESCAPE}|{_SET}|[^\\\[\](){{}}*+?|^$]"
-_common = regex.compile(rf"(?:(?:{_ATOM})(?:{_TIMES})?|\((?:\?[:=!])?|\|)+")
-_look_ahead = regex.compile(rf"\(\?[=!](?:{_CLASS}|\\.|{_SET}|[^()\\\[])*+\)")
+_common = regex.compile(rf"(?:(?:{_ATOM})(?:{_TIMES})?|\((?:\?(?:[:>]|<?[=!]))?|\|)+")
+_look_around = regex.compile(rf"\(\?<?[=!](?:{_CLASS}|\\.|{_SET}|[^()\\\[])*+\)")
 
 _part = regex.compile(  # one part of a pattern: an atom, a bracket, a count or a sign
     r"\\[pP]\{[^{}]*\}|\\x\{[^{}]*\}|\\.|\[\^?\]?(?:\\[pP]\{[^{}]*\}|\\.|\[:\^?\w+:\]|[^\]\\])*\]"
     r"|\((?:\?(?:[:=!>|]|<[=!]|[a-z-]+:|P?<\w+>))?|\)|\{\d+(?:,\d*)?\}\+?|[*+?][+?]?|[|^$]|.",
     regex.DOTALL,
 )
+
+_RESPELLED = {"$": r"(?![\s\S])", "^": r"(?<![\s\S])"}  # the ends of a text, and of each line
 
 
 def in_both_dialects(pattern: str) -> bool:
@@ -54,8 +61,8 @@ def may_match_nothing(pattern: str) -> bool:
         >>> may_match_nothing(r"\\w*"), may_match_nothing(r"a|(?=b)"), may_match_nothing(r"\\s+(?!\\S)")
         (True, True, False)
     """
-    looking_at_nothing = _look_ahead.sub("", pattern)
-    if "(?=" in looking_at_nothing or "(?!" in looking_at_nothing:
+    looking_at_nothing = _look_around.sub("", pattern)
+    if any(sign in looking_at_nothing for sign in ("(?=", "(?!", "(?<=", "(?<!")):
         return True
     try:
         return regex.compile(looking_at_nothing).match("") is not None
@@ -65,6 +72,9 @@ def may_match_nothing(pattern: str) -> bool:
 
 def for_oniguruma(pattern: str) -> str:
     """A pattern of tiktoken's as a tokenizer.json has to spell it.
+
+    Raises:
+        TokenizerError: it has something that Oniguruma takes for something else.
 
     Example:
         >>> for_oniguruma(r"\\p{N}{1,3}+|\\s++$"), for_oniguruma("(ab){2}+b")
@@ -85,10 +95,22 @@ def for_oniguruma(pattern: str) -> str:
             if following not in ("", "|"):
                 written[last:] = [f"(?>{''.join(written[last:])})"]
             continue
-        written.append({"$": r"(?![\s\S])", "^": r"(?<![\s\S])"}.get(part, part))
+        written.append(_RESPELLED.get(part) or re.sub(r"\\(.)", _word_class, part, flags=re.DOTALL))
         if part[0] not in "*+?{":
             last = start
+    if not in_both_dialects("".join(written)):
+        raise TokenizerError(f"the pattern {shown(pattern)} cannot be saved: others would take it for something else")
     return "".join(written)
+
+
+def _word_class(escape: re.Match[str]) -> str:
+    """What tiktoken takes for a letter of a word (Oniguruma also takes ², and not the zero-width joiner)."""
+    members = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}" + "\u200c\u200d"
+    if escape[1] not in "wW" or (escape[1] == "W" and escape.string.startswith("[")):
+        return escape[0]
+    if escape.string.startswith("["):
+        return members
+    return f"[{members}]" if escape[1] == "w" else f"[^{members}]"
 
 
 def keeping_gaps(pattern: str) -> str:

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from llm101.outside import given
@@ -230,8 +231,12 @@ class Tokenizer:
         return self._byte_level.merges
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a tokenizer.json, which Hugging Face's tokenizers and transformers open."""
-        write_tokenizer_file(self._encoding, given.path(path))
+        """Write a tokenizer.json, which Hugging Face's tokenizers and transformers open.
+
+        Raises:
+            TokenizerError: the file cannot be written, or has no way to say how this tokenizer cuts text.
+        """
+        write_tokenizer_file(self._encoding, _path(path))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
@@ -240,11 +245,7 @@ class Tokenizer:
         Raises:
             TokenizerError: not such a file, or one that asks for what llm101 does not do.
         """
-        try:
-            place = given.path(path)
-        except ValueError as error:
-            raise TokenizerError(f"no tokenizer file: {error}") from None
-        return cls._of(read_tokenizer_file(place))
+        return cls._of(read_tokenizer_file(_path(path)))
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], name: str) -> Tokenizer:
@@ -299,3 +300,10 @@ def _text(value: str) -> str:
         return given.text(value)
     except ValueError as error:
         raise TokenizerError(str(error)) from None
+
+
+def _path(value: str | os.PathLike[str]) -> Path:
+    try:
+        return given.path(value)
+    except ValueError as error:
+        raise TokenizerError(f"no tokenizer file: {error}") from None

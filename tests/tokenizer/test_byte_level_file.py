@@ -96,6 +96,9 @@ def test_a_merge_of_an_added_token_is_left_to_the_package() -> None:
     assert encoding.encode("ab") == [*map(content["model"]["vocab"].get, "ab")]
 
 
+WORD = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}" + "\u200c\u200d"
+
+
 @pytest.mark.parametrize(
     ("pattern", "written"),
     [
@@ -104,10 +107,12 @@ def test_a_merge_of_an_added_token_is_left_to_the_package() -> None:
         (r"\p{N}{1,3}+7", r"(?>\p{N}{1,3})7"),
         (r"(ab|c){2,}+d", r"(?>(ab|c){2,})d"),
         (r"((?:[{}]){2}+a)b", r"((?>(?:[{}]){2})a)b"),
-        (r"\{1}+x", r"\{1}+x"),
+        (r"\{1\}+x", r"\{1\}+x"),
         (r"a\s++$|^b", r"a\s++(?![\s\S])|(?<![\s\S])b"),
         (r"[$^]{3}+\$", r"(?>[$^]{3})\$"),
         (r"\p{L}++[\r\n]*+x?+", r"\p{L}++[\r\n]*+x?+"),
+        (r"\w+|\W", f"[{WORD}]+|[^{WORD}]"),
+        (r"[\w-]|[^\w\\w]", rf"[{WORD}-]|[^{WORD}\\w]"),
     ],
 )
 def test_a_pattern_of_tiktokens_is_spelled_as_oniguruma_reads_it(pattern: str, written: str) -> None:
@@ -127,33 +132,34 @@ def test_what_is_respelled_cuts_as_before(pattern: str, text: str) -> None:
     assert pieces == [m[0] for m in regex.finditer(keeping_gaps(pattern), text)]
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        *(
-            "^a",
-            "a$",
-            r"\w+",
-            r"\bx",
-            r"\p{N}{1,3}+",
-            r"a{2}?",
-            "[[:alpha:]]",
-            "[a&&b]",
-            r"\X",
-            r"(?i:ss)",
-            r"(?<!x)a",
-            r"\G",
-        ),
-        *("a*", "a|", "(?=a)", r"(?=(a))b", "x?", "(?>a)", r"\h", r"\<a", "a**", "", r"\p{Greek}", "(?m)a"),
-    ],
-)
+@pytest.mark.parametrize("pattern", [r"\bx", "[[:alpha:]]+", "(?i:ss)", "(?m)a", r"[\W]", r"\h", "[a&&b]"])
+def test_a_pattern_that_others_would_misread_is_not_saved(pattern: str, tmp_path: Any) -> None:
+    tokenizer = Tokenizer("mine", {bytes([b]): b for b in range(256)}, pattern=pattern)
+    with pytest.raises(
+        TokenizerError, match=r"the pattern .* cannot be saved: others would take it for something else"
+    ):
+        tokenizer.save(tmp_path / "tokenizer.json")
+    assert not (tmp_path / "tokenizer.json").exists()
+
+
+NOT_COMMON = [
+    "^a", "a$", r"\w+", r"\bx", r"\p{N}{1,3}+", "a{2}?", "[[:alpha:]]", "[a&&b]", r"\X", "(?i:ss)", "(?<=x)", r"\G",
+    "a*", "a|", "(?=a)", "(?=(a))b", "x?", r"\h", r"\<a", "a**", "", r"\p{InGreek}", "(?m)a",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", NOT_COMMON)
 def test_what_the_dialects_take_for_different_things_is_no_common_pattern(pattern: str) -> None:
     assert not in_both_dialects(pattern)
 
 
-@pytest.mark.parametrize(
-    "one", [r"\s", r"\S", r"\p{L}", r"\p{N}", r"\d", r"[^\s\p{L}\p{N}]", r"\p{Lu}", r"\p{M}", r"[\p{P}\p{S}]", "."]
-)
+CLASSES = [
+    r"\s", r"\S", r"\p{L}", r"\p{N}", r"\d", r"[^\s\p{L}\p{N}]", r"\p{Lu}", r"\p{M}", r"[\p{P}\p{S}]", ".",
+    *(rf"\p{{{name}}}" for name in ("Alphabetic", "Han", "Latin", "Greek", "Thai", "Devanagari", "Hangul", "Cyrillic")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("one", CLASSES)
 def test_the_common_classes_hold_the_same_characters_everywhere(one: str) -> None:
     """Twice the same character is one word if the class holds it: in tiktoken, in `tokenizers` and in regex."""
     codes = [*range(0x600), *range(0x600, 0x30000, 61)]
