@@ -8,11 +8,18 @@ Reading order: ModelConfig's fields, the checks (what means the same is made the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from llm101.outside.given import id_row, real, whole
 from llm101.outside.strict_json import shown
 from llm101.rotary import RopeScaling
+
+FIRST_FIELDS = (
+    *("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "context_length"),
+    *("rope_theta", "norm_eps", "tie_embeddings", "qkv_bias", "qk_norm", "sliding_window"),
+)
+"""What there was in a ModelConfig at first, when the first runs and compressed files wrote one down."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,16 @@ class ModelConfig:
     def has_experts(self, layer: int) -> bool:
         """Whether that layer has a mixture of experts instead of one MLP."""
         return self.n_experts > 0 and layer not in self.dense_layers
+
+    def in_use(self) -> dict[str, Any]:
+        """Its fields as plain values; those that came later only if they are used, so that older notes stay true.
+
+        Example:
+            >>> ModelConfig(9, 8, 1, 1).in_use().keys() == {*FIRST_FIELDS}
+            True
+        """
+        standard = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name in FIRST_FIELDS or value != standard[name]}
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor of the model, in file order; no memory is used for them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from llm101.compression import arithmetic
 from llm101.compression.arithmetic import Floats, Ints, rotary_table
 from llm101.inference.compiled.compiled_module import compiled_module
 from llm101.model import ModelConfig, Transformer
+from llm101.model_config import FIRST_FIELDS
 
 exact = compiled_module("llm101.compression.kernels") or arithmetic  # without numba: the same bits, slowly
 
@@ -148,13 +149,6 @@ def _layer(numbers: dict[str, np.ndarray], at: str, config: ModelConfig) -> _Lay
     )
 
 
-SHAPE_FIELDS = (
-    *("vocab_size", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_mlp", "context_length"),
-    *("rope_theta", "norm_eps", "tie_embeddings", "qkv_bias", "qk_norm", "sliding_window"),
-)
-"""What there was in a ModelConfig when the first files were compressed."""
-
-
 def _exact_digest(config: ModelConfig, numbers: dict[str, np.ndarray]) -> bytes:
     """SHA-256 of shape and numbers as they are computed with, in whatever file and kind of number they lie.
 
@@ -167,13 +161,12 @@ def _exact_digest(config: ModelConfig, numbers: dict[str, np.ndarray]) -> bytes:
 
 
 def _refuse_other_shapes(config: ModelConfig) -> None:
-    """What came into a ModelConfig later is not computed here yet."""
-    later = {field.name: field.default for field in fields(config) if field.name not in SHAPE_FIELDS}
-    used = [name for name, default in later.items() if getattr(config, name) != default]
+    """What came into a ModelConfig after FIRST_FIELDS is not computed here yet."""
+    used = [name for name in config.in_use() if name not in FIRST_FIELDS]
     if used:
         raise ValueError(f"the compressor does not compute models with {', '.join(used)}; use another model")
 
 
 def _spelled(config: ModelConfig) -> str:
     """The shape as text."""
-    return f"ModelConfig({', '.join(f'{name}={getattr(config, name)!r}' for name in SHAPE_FIELDS)})"
+    return f"ModelConfig({', '.join(f'{name}={getattr(config, name)!r}' for name in FIRST_FIELDS)})"

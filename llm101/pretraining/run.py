@@ -166,7 +166,7 @@ def _may_change(name: str, there: Any, here: Any) -> bool:
 
 def _settings(config: ModelConfig, recipe: Recipe, train: Corpus, valid: dict[str, Corpus]) -> dict[str, Any]:
     return {
-        "model": asdict(config),
+        "model": config.in_use(),
         "recipe": asdict(recipe),
         "corpus": train.facts.sha256,
         "validation": {name: corpus.facts.sha256 for name, corpus in valid.items()},

@@ -73,7 +73,7 @@ class LaterConfig(ModelConfig):
     attention_cap: float | None = None
 
 
-def test_what_a_later_shape_can_say_changes_no_digest_of_a_model_that_does_not_say_it() -> None:
+def test_what_a_later_shape_can_say_changes_no_digest_and_is_refused_where_it_is_said() -> None:
     shape: dict[str, Any] = {
         "vocab_size": 300,
         "d_model": 16,
@@ -84,6 +84,8 @@ def test_what_a_later_shape_can_say_changes_no_digest_of_a_model_that_does_not_s
     }
     digests = [
         ExactModel(Transformer(config).initialise(seed=0), 290).exact_digest
-        for config in (ModelConfig(**shape), LaterConfig(**shape), LaterConfig(**shape, attention_cap=30.0))
+        for config in (ModelConfig(**shape), LaterConfig(**shape))
     ]
-    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == digests[1]
+    with pytest.raises(ValueError, match="does not compute models with attention_cap"):
+        ExactModel(Transformer(LaterConfig(**shape, attention_cap=30.0)).initialise(seed=0), 290)
