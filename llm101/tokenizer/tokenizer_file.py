@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from llm101.outside.atomic_file import atomic_file, reason
-from llm101.outside.strict_json import strict_json
+from llm101.outside.strict_json import shown, strict_json
 from llm101.tokenizer.byte_level import ByteLevelBPE
 from llm101.tokenizer.byte_level_file import byte_level_parts, content_of
 from llm101.tokenizer.file_content import check_content
@@ -37,6 +37,8 @@ def read_tokenizer_file(path: Path) -> Encoding:
         data = path.read_bytes()
     except OSError as error:
         raise TokenizerError(f"cannot read {path}: {reason(error)}") from None
+    except UnicodeError:
+        raise TokenizerError(f"no tokenizer file: {shown(str(path))} holds half of a character") from None
     try:
         return encoding_of(path.parent.name or path.stem, data)
     except TokenizerError as error:
