@@ -14,7 +14,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 import regex
 import tiktoken
@@ -112,11 +112,8 @@ class ByteLevelBPE:
             pieces = [part for piece in pieces for part in cut_apart(piece, cut)]
         encode = self._tiktoken.encode_ordinary
         with told(f"{self.name}: tiktoken does not encode this text"):
-            if len(pieces) == 1 and len(pieces[0]) <= LONGEST_SPACE:
-                ids = encode(pieces[0])
-            else:
-                ids = [token_id for piece in pieces for part in cut_long_spaces(piece) for token_id in encode(part)]
-        return self._checked(ids)
+            encoded = [encode(part) for piece in pieces for part in cut_long_spaces(piece)]
+        return self._checked(encoded[0] if len(encoded) == 1 else list(chain.from_iterable(encoded)))
 
     def _checked(self, ids: list[int]) -> list[int]:
         if self._stand_ins and max(ids, default=0) >= self.vocab_size:
@@ -199,6 +196,8 @@ def cut_apart(text: str, pattern: regex.Pattern[str]) -> Iterator[str]:
 
 def cut_long_spaces(text: str) -> list[str]:
     """The text in one piece, or, where white space runs on and on, in several."""
-    runs = (match.span() for match in re.finditer(r"\s+", text)) if len(text) > LONGEST_SPACE else ()
+    if len(text) <= LONGEST_SPACE:
+        return [text]
+    runs = (match.span() for match in re.finditer(rf"\s{{{LONGEST_SPACE},}}", text))
     cuts = [at for start, stop in runs for at in range(start + LONGEST_SPACE, stop, LONGEST_SPACE)]
     return [text[start:stop] for start, stop in pairwise([0, *cuts, len(text)])]
