@@ -14,7 +14,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 
 import regex
 import tiktoken
@@ -107,13 +107,22 @@ class ByteLevelBPE:
         return ids
 
     def _encode_unicode(self, text: str) -> list[int]:
-        pieces = [self._normal(text)]
+        encode, text = self._tiktoken.encode_ordinary, self._normal(text)
+        try:
+            if not self._cuts and len(text) <= LONGEST_SPACE:
+                return self._checked(encode(text))
+            return self._checked([token_id for piece in self._pieces(text) for token_id in encode(piece)])
+        except TokenizerError:
+            raise
+        except BaseException as error:
+            raise told(error, f"{self.name}: tiktoken does not encode this text") from None
+
+    def _pieces(self, text: str) -> list[str]:
+        """A text cut where no word can reach across."""
+        pieces = [text]
         for cut in self._cuts:
             pieces = [part for piece in pieces for part in cut_apart(piece, cut)]
-        encode = self._tiktoken.encode_ordinary
-        with told(f"{self.name}: tiktoken does not encode this text"):
-            encoded = [encode(part) for piece in pieces for part in cut_long_spaces(piece)]
-        return self._checked(encoded[0] if len(encoded) == 1 else list(chain.from_iterable(encoded)))
+        return [part for piece in pieces for part in cut_long_spaces(piece)]
 
     def _checked(self, ids: list[int]) -> list[int]:
         if self._stand_ins and max(ids, default=0) >= self.vocab_size:

@@ -70,8 +70,10 @@ class LibraryEncoding:
         """The package's own tokenizer; what is put around a text and how tokens become text again, we do."""
         import tokenizers
 
-        with told(f"{self.name}: the package tokenizers does not read it"):
+        try:
             return tokenizers.Tokenizer.from_str(json.dumps(content | {"post_processor": None, "decoder": None}))
+        except BaseException as error:
+            raise told(error, f"{self.name}: the package tokenizers does not read it") from None
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The token ids of a text; see Tokenizer.encode."""
@@ -93,8 +95,10 @@ class LibraryEncoding:
             raise TokenizerError(str(error)) from None
         words = STAND_IN.join(pieces[::2])
         self._refuse_lost_characters(words)
-        with told(f"{self.name}: the package tokenizers does not encode this text"):
+        try:
             encoding = library.encode(words, add_special_tokens=False)
+        except BaseException as error:
+            raise told(error, f"{self.name}: the package tokenizers does not encode this text") from None
         ids, spans = encoding.ids, encoding.offsets
         return self._with_bytes(ids, spans, pieces[1::2]) if pieces[1:] else (ids, spans)
 
@@ -179,9 +183,11 @@ class LibraryEncoding:
         if self._alphabet is None:
             return
         library = self._library
-        with told(f"{self.name}: the package tokenizers does not cut this text"):
+        try:
             text = library.normalizer.normalize_str(text) if library.normalizer else text
             cut = library.pre_tokenizer.pre_tokenize_str(text) if library.pre_tokenizer else [(text, (0, 0))]
+        except BaseException as error:
+            raise told(error, f"{self.name}: the package tokenizers does not cut this text") from None
         lost = {character for piece, _ in cut for character in piece} - self._alphabet
         if lost:
             what = {self._decoder.token_bytes(character) for character in lost}

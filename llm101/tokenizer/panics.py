@@ -6,29 +6,21 @@ Where Rust gives up ("panics"), Python gets an exception that is no `Exception`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from llm101.outside.strict_json import shown
 from llm101.tokenizer.parts import TokenizerError
 
 
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turn whatever a package raises into a TokenizerError; what the reader raises (Ctrl-C) goes through.
+def told(error: BaseException, what: str) -> TokenizerError:
+    """A TokenizerError in place of whatever a package raised; what a reader raises (Ctrl-C) is raised again.
 
     Args:
+        error: what came out of the package.
         what: the package did not do; the line begins with it.
 
     Example:
-        >>> with told("small cannot be read"):
-        ...     raise KeyError("model")
-        Traceback (most recent call last):
-        llm101.tokenizer.parts.TokenizerError: small cannot be read: "'model'"
+        >>> told(ValueError("no model"), "small cannot be read")
+        TokenizerError("small cannot be read: 'no model'")
     """
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise TokenizerError(f"{what}: {shown(str(error))}") from None
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+    return TokenizerError(f"{what}: {shown(str(error))}")

@@ -208,5 +208,5 @@ def test_a_pattern_that_is_too_much_for_its_package_gets_one_line(tmp_path: Path
 
 
 def test_ctrl_c_is_no_fault_of_a_package() -> None:
-    with pytest.raises(KeyboardInterrupt), told("nothing"):
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        told(KeyboardInterrupt(), "nothing")
