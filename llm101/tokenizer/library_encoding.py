@@ -77,12 +77,16 @@ class LibraryEncoding:
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The token ids of a text; see Tokenizer.encode."""
-        library = self._library_with_special if allow_special else self._library
-        ids, _ = self._ids_and_spans(library, text)
+        if allow_special:
+            return self._ids_and_spans(self._library_with_special, text)[0]
+        return self._without_special(text)[0]
+
+    def _without_special(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        ids, spans = self._ids_and_spans(self._library, text)
         unknown = self._id.get(str(self._unknown))
-        if not allow_special and any(self._is_special(i) and i != unknown for i in ids):
+        if any(self._is_special(i) and i != unknown for i in ids):
             raise TokenizerError(f"{self.name}: the text holds {HIDDEN!a}, which is no character: leave it out")
-        return ids
+        return ids, spans
 
     def _is_special(self, token_id: int) -> bool:
         return self._spelling[token_id] in self.special_tokens
@@ -148,7 +152,7 @@ class LibraryEncoding:
             if is_special:
                 new, where = [self.special_tokens[section]], [(0, len(section))]
             else:
-                new, where = self._ids_and_spans(self._library, section)
+                new, where = self._without_special(section)
             ids += new
             spans += [(start + a, start + b) for a, b in where]
         return ids, spans

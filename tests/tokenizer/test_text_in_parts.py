@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm101.tokenizer import Tokenizer, TokenizerError
+from llm101.tokenizer.library_encoding import HIDDEN
 from llm101.tokenizer.spans import any_of, special_spans
 from tests.tokenizer.kinds import BYTE_LEVEL, LIBRARY
 from tests.tokenizer.test_kinds import lacks_a_token, made, reference
@@ -138,3 +139,17 @@ def test_every_kind_takes_a_text_in_parts(kind: str, tmp_path: Path) -> None:
     assert ids.count(token_id) == 2
     assert [origin for i, origin in zip(ids, origins) if i == token_id] == [0, 2]
     assert set(origins) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("kind", ["sentence_piece_bpe", "unigram", "split_inverted"])
+def test_nobody_finds_the_name_under_which_a_special_token_is_hidden(kind: str, tmp_path: Path) -> None:
+    tokenizer = made(kind, tmp_path)
+    for mark, token_id in tokenizer.special_tokens.items():
+        if mark == "<unk>":
+            continue
+        name = f"{HIDDEN}{token_id}{HIDDEN}"
+        assert token_id not in tokenizer.encode_parts([(f"a{name}", False)])[0]
+        with pytest.raises(TokenizerError, match="the text holds .*, which is no character: leave it out"):
+            tokenizer.encode(name)
+        with pytest.raises(TokenizerError, match="the text holds .*, which is no character: leave it out"):
+            tokenizer.encode_parts([(mark + name, False)])
