@@ -218,3 +218,14 @@ def test_what_is_not_to_be_had_is_refused_by_name(damage: Callable[[Metadata], N
     with pytest.raises(TokenizerError, match=f"^piece: .*{message}") as refusal:
         Tokenizer.from_gguf(metadata, "piece")
     assert "\n" not in str(refusal.value)
+
+
+def test_what_is_saved_of_a_gguf_files_tokenizer_is_read_by_everybody(tmp_path: Path) -> None:
+    for metadata in (sentence_piece(1), gguf_of(BYTE_LEVEL["smollm"](), "smollm")):
+        ours = Tokenizer.from_gguf(metadata, "held")
+        ours.save(tmp_path / "tokenizer.json")
+        theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+        back = Tokenizer.from_file(tmp_path / "tokenizer.json")
+        for text in ("the old town", "a </s><|im_end|> b", "caf\u00e9 \u8a9e 12"):
+            ids = [*ours.start_ids, *ours.encode(text, allow_special=True)]
+            assert theirs.encode(text).ids == ids == [*back.start_ids, *back.encode(text, allow_special=True)]
