@@ -30,7 +30,9 @@ def as_html(console: Any) -> dict[str, str]:
 
 def _said(console: Any) -> list[tuple[str, str]]:
     name, own = console.about["name"], console.about["own_system"]
-    system = ("System prompt", console.system) if console.system else ("System prompt, the template’s own", own)
+    system: tuple[str, str] = ("System prompt, the template’s own", own)
+    if console.system:
+        system = ("System prompt", console.system)
     said = [({"user": "You", "assistant": name}[turn["role"]], turn["content"]) for turn in console.turns]
     return [system] * bool(system[1]) + (said or [(name, "waits for a message, nothing said yet")])
 
