@@ -113,9 +113,7 @@ def test_kinds_that_nothing_computes_with_are_listed(tmp_path: Path, name: str, 
     with safetensors.safe_open(path, "np") as theirs:  # the format's own package agrees on the widths
         assert theirs.get_slice("w").get_dtype() == name
     if name.startswith(("F4", "F6")):
-        with pytest.raises(
-            ParameterFileError, match=f"'w': {name} is not supported; llm101 runs float32"
-        ):
+        with pytest.raises(ParameterFileError, match=f"'w': {name} is not supported; llm101 runs float32"):
             parameters.tensor("w")
         with pytest.raises(ParameterFileError, match="dtype .* does not fill whole bytes"):
             ParameterFile(written(tmp_path, {"w": entry([3, 1], [0, 2], name)}, bytes(2)))
