@@ -33,7 +33,8 @@ def _said(console: Any) -> list[tuple[str, str]]:
     system: tuple[str, str] = ("System prompt, the template’s own", own)
     if console.system:
         system = ("System prompt", console.system)
-    said: list[tuple[str, str]] = [({"user": "You", "assistant": name}[turn["role"]], turn["content"]) for turn in console.turns]
+    speakers = {"user": "You", "assistant": name}
+    said: list[tuple[str, str]] = [(speakers[turn["role"]], turn["content"]) for turn in console.turns]
     return [system] * bool(system[1]) + (said or [(name, "waits for a message, nothing said yet")])
 
 
