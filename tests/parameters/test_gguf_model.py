@@ -12,6 +12,7 @@ import pytest
 import torch
 from gguf import GGUFReader, dequantize
 
+import llm101
 from llm101.model import ModelConfig, RopeScaling
 from llm101.parameters import ParameterFile, ParameterFileError
 from llm101.parameters.errors import ModelFolderError
@@ -167,7 +168,16 @@ def test_smollm2_as_it_is_published(one_thread: None) -> None:
     token_ids = torch.randint(0, 49_152, (1, 48), generator=torch.Generator().manual_seed(0))
     expected = theirs(token_ids).logits
     check_tensors(config, parameters)
-    assert torch.allclose(filled_transformer(config, parameters)(token_ids), expected, atol=1e-4, rtol=0)
+    lm = llm101.load(path)
+    assert torch.allclose(lm.model(token_ids), expected, atol=1e-4, rtol=0)
+    assert torch.allclose(lm.engine.prefill(token_ids[0].tolist()), expected[0, -1], atol=1e-4, rtol=0)
+    for prompt in (lm.chat_prompt("What is the capital of France?").token_ids, lm.tokenizer.encode("Once upon a time")):
+        written = theirs.generate(
+            torch.tensor([prompt]), max_new_tokens=64, do_sample=False, eos_token_id=[*lm.files.end_ids], pad_token_id=0
+        )[0, len(prompt) :]
+        assert lm.engine.complete(prompt, max_tokens=64, temperature=0).token_ids == written.tolist()
+    answer = lm.chat("What is the capital of France?", temperature=0, max_tokens=20)
+    assert (answer.text, answer.stop_reason) == ("The capital of France is Paris.", "end")
 
 
 # The shape
