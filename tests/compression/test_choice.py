@@ -144,7 +144,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=12), methods=st.lists(st.sampled_from([PLAIN, BY_MODEL, BY_LZMA]), min_size=1))
 def test_mixtures_come_back_whatever_the_sample_says(
     tiny: LanguageModel, pieces: list[bytes], methods: list[int]

@@ -342,6 +342,7 @@ def test_bytes_that_the_model_has_no_tokens_for_come_back_all_the_same(name: str
     assert decompress(compress(ODD[name], lm), lm) == ODD[name]
 
 
+@pytest.mark.slow
 def test_the_model_stores_what_stands_around_a_byte_that_it_has_no_token_for() -> None:
     lm = lacking(load("storyteller"), 0x04, 0xFF)
     first = load("storyteller").complete("Once upon a time", max_tokens=300, seed=1).text

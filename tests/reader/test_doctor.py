@@ -182,7 +182,9 @@ def test_the_remedy_for_a_model_depends_on_where_it_came_from(tmp_path: Path) ->
     assert doctor.check_models(folder).remedy == f"git -C {tmp_path} checkout -- llm101/models"
 
 
-@pytest.mark.parametrize("name", ["numba", "packaging", "jupyter_core"])
+@pytest.mark.parametrize(
+    "name", ["numba", *(pytest.param(name, marks=pytest.mark.slow) for name in ("packaging", "jupyter_core"))]
+)
 def test_a_package_that_is_gone_never_ends_the_report(name: str) -> None:
     """In a process of its own, where neither the package nor anything below it can be imported."""
     program = f"import sys; sys.modules[{name!r}] = None; from llm101.reader import doctor; print(len(doctor.checks()))"

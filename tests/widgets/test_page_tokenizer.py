@@ -123,7 +123,7 @@ def test_the_page_finds_tiktokens_tokens_in_every_script_and_every_hard_case(nam
 
 @pytest.mark.parametrize("name", ["gpt2", "cl100k_base", "o200k_base", "qwen2.5", "tekken"])
 def test_the_page_finds_tiktokens_tokens_in_random_unicode(name: str) -> None:
-    assert_equal(Tokenizer.from_tiktoken(name), random_texts(2000, seed=1))
+    assert_equal(Tokenizer.from_tiktoken(name), random_texts(600, seed=1))
 
 
 @pytest.mark.slow
