@@ -53,8 +53,8 @@ def _config(name: str) -> ModelConfig:
     if name in PUBLISHED:
         return PUBLISHED[name]
     known = {model.name: model for model in known_models()}
-    if name in known and not known[name].installed:
-        raise ValueError(f"the files of {name} are not in {known[name].path}: {known[name].remedy}")
+    if name in known:
+        known[name].check_installed()
     path = known[name].path if name in known else Path(name)
     if path.is_file() or (path / "config.json").is_file():
         return open_config(path)

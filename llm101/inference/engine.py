@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
@@ -265,19 +264,20 @@ class InferenceEngine:
             temperature, top_k, top_p, min_p, seed, repetition_penalty, frequency_penalty, presence_penalty
         )
         samples = [Rules(its, max_tokens, stop) for its in sampling.samples(n)]
-        ids, made = self.prompt_ids(prompt), [list[CompletionToken]() for _ in samples]
-        times = [time.perf_counter()]  # when reading began; then when it ended, and when each sample did
+        ids = self.prompt_ids(prompt)
+        texts = [Text(ids, Writer(self.tokenizer, self.end_ids, rules, ids)) for rules in samples]
+        start = time.perf_counter()
         with suppress(KeyboardInterrupt):
             kv_cache = self.new_cache()
             logits = self.prefill(ids, kv_cache)
-            times.append(time.perf_counter())
-            for tokens, rules in zip(made, samples):
+            read = time.perf_counter() - start
+            for text in texts:
                 kv_cache.truncate(len(ids))  # back to where the prompt ends
-                for token in self._decode(logits, kv_cache, Writer(self.tokenizer, self.end_ids, rules, ids), cancel):
-                    tokens.append(token)  # one by one, so that an interruption loses nothing
-                times.append(time.perf_counter())
-        seconds = [after - before for before, after in pairwise([*times, *[time.perf_counter()] * (n + 2)])]
-        completions = [Completion.of(tokens, ids, seconds[0], its) for tokens, its in zip(made, seconds[1:])]
+                text.prefill_seconds, begun = read, time.perf_counter()
+                for token in self._decode(logits, kv_cache, text.writer, cancel):
+                    text.made.append(token)  # one by one, so that an interruption loses nothing
+                    text.decode_seconds = time.perf_counter() - begun
+        completions = [text.completion() for text in texts]
         return completions if n > 1 else completions[0]
 
     def _decode(self, logits: Tensor, kv_cache: KVCache, writer: Writer, cancel: Cancel) -> Iterator[CompletionToken]:

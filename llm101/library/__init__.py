@@ -59,6 +59,15 @@ class KnownModel:
         """Whether its file is here."""
         return self.path.is_file() or (self.path / "config.json").is_file()
 
+    def check_installed(self) -> None:
+        """See that its file is here.
+
+        Raises:
+            ModelNotFoundError: it is not; the line says how to get it.
+        """
+        if not self.installed:
+            raise ModelNotFoundError(f"the files of {self.name} are not in {self.path}: {self.remedy}")
+
     def facts(self) -> dict[str, Any]:
         """What `llm101 models --json` prints; sizes are None if the file is not here."""
         parameters = open_parameters(self.path) if self.installed else None
@@ -136,9 +145,8 @@ def _find(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     except ValueError:
         raise _no_model(name_or_path) from None
     for known in known_models():
-        if text == known.name and not known.installed:
-            raise ModelNotFoundError(f"the files of {text} are not in {known.path}: {known.remedy}")
         if text == known.name:
+            known.check_installed()
             return text, known.path
     if path.is_dir():
         return path.resolve().name, path
