@@ -18,6 +18,7 @@ from llm101.interpretability.autoencoder.sparse_autoencoder import (
 from llm101.interpretability.autoencoder.training import (
     AutoencoderRecipe,
     AutoencoderTrainer,
+    ChosenCalls,
     batch_top_k,
 )
 from llm101.interpretability.capture import capture, hooks
@@ -119,6 +120,33 @@ def test_the_strongest_of_the_batch_are_chosen_whatever_was_guessed(guess: float
     row, latent = batch_top_k(pre, 3, guess)
     least = pre.flatten().topk(60).values.min()
     assert torch.equal(torch.stack((row, latent)), torch.stack((pre >= least).nonzero(as_tuple=True)))
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_looking_only_at_what_was_chosen_gives_the_gradient_that_torch_gives(shuffled: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weights = torch.randn(20, 16, generator=generator), torch.randn(60, generator=generator)
+    W_enc = torch.randn(30, 16, generator=generator, requires_grad=True)
+    b_enc = torch.randn(30, generator=generator, requires_grad=True)
+    pre = F.linear(x, W_enc, b_enc)
+    order = torch.randperm(60, generator=generator) if shuffled else torch.arange(60)
+    row, latent = (index[order] for index in batch_top_k(pre.detach(), 3))
+    plain, ours = pre[row, latent], ChosenCalls.apply(x, W_enc, b_enc, pre.detach(), row, latent)
+    assert torch.equal(plain, ours)
+    for by_torch, by_us in zip(
+        *(torch.autograd.grad((calls * weights).sum(), (W_enc, b_enc)) for calls in (plain, ours))
+    ):
+        torch.testing.assert_close(by_us, by_torch)
+
+
+def test_each_time_that_a_latent_was_chosen_counts() -> None:
+    x = torch.tensor([[2.0], [3.0]])
+    W_enc, b_enc = torch.ones(2, 1, requires_grad=True), torch.zeros(2, requires_grad=True)
+    row, latent = torch.tensor([0, 0, 1]), torch.tensor([1, 1, 1])
+    ChosenCalls.apply(x, W_enc, b_enc, x.expand(2, 2), row, latent).sum().backward()
+    assert W_enc.grad is not None
+    assert b_enc.grad is not None
+    assert (W_enc.grad.tolist(), b_enc.grad.tolist()) == ([[0.0], [7.0]], [0.0, 3.0])
 
 
 def test_nothing_negative_is_ever_chosen() -> None:

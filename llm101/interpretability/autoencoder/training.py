@@ -2,13 +2,14 @@
 
 It knows rows of numbers and nothing of models or texts.
 
-Reading order: AutoencoderRecipe, AutoencoderTrainer.step, batch_top_k, then how dead latents are woken.
+Reading order: AutoencoderRecipe, AutoencoderTrainer.step, batch_top_k, ChosenCalls, then how dead latents are woken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from llm101.interpretability.autoencoder.sparse_autoencoder import AutoencoderCo
 THRESHOLD_MEMORY = 0.98
 """How much of the running threshold each step keeps."""
 GUESS = 0.85
-"""What lies below this share of the running threshold is not looked at when the k strongest are chosen."""
+"""What lies below this share of the last batch's weakest is not looked at when the k strongest are chosen."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class AutoencoderTrainer:
         self.b_enc = torch.zeros(config.d_sae, requires_grad=True)
         self.b_dec = torch.zeros(config.d_model, requires_grad=True)
         self._idle = torch.zeros(config.d_sae, dtype=torch.long)
-        self._threshold = torch.zeros(1)
+        self._weakest, self._threshold = torch.zeros(()), torch.zeros(1)
         self._optimizer = torch.optim.Adam(
             [self.W_enc, self.b_enc, self.W_dec, self.b_dec], lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True
         )
@@ -100,36 +101,33 @@ class AutoencoderTrainer:
         """One step on a batch of centred and scaled rows [batch, d_model]."""
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * schedule(step, self.recipe.steps)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
             pre = F.linear(x, self.W_enc, self.b_enc)  # [batch, d_sae]
-        row, latent = batch_top_k(pre.detach(), self.config.k, GUESS * float(self._threshold))
-        strength = pre[row, latent].float()
-        error = x - self._write(row, latent, strength, len(x)) - self.b_dec
+        row, latent = batch_top_k(pre, self.config.k, GUESS * float(self._weakest))
+        strength = ChosenCalls.apply(x, self.W_enc, self.b_enc, pre, row, latent)
+        error = x - sums_of_rows(self.W_dec, row, latent, strength, len(x)) - self.b_dec
         variance = (x - x.mean(dim=0)).pow(2).sum()
         unexplained = error.pow(2).sum() / variance
-        loss = unexplained + self.recipe.aux_weight * self._auxiliary(pre, error.detach())
+        loss = unexplained + self.recipe.aux_weight * self._auxiliary(x, pre, error.detach())
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._keep_length_one()
         self._idle += len(x)
         self._idle[latent] = 0
         if len(strength):
-            self._threshold.lerp_(strength.detach().min(), 1 - THRESHOLD_MEMORY if step else 1.0)
+            self._weakest = strength.detach().min()
+            self._threshold.lerp_(self._weakest, 1 - THRESHOLD_MEMORY if step else 1.0)
         return Moment(step + 1, unexplained.item(), int((self._idle > self.recipe.dead_after).sum()))
 
-    def _write(self, row: Tensor, latent: Tensor, strength: Tensor, n_rows: int) -> Tensor:
-        """The sum of each row's active directions, [n_rows, d_model], without ever multiplying by zeros."""
-        starts = torch.searchsorted(row, torch.arange(n_rows))
-        return F.embedding_bag(latent, self.W_dec, starts, mode="sum", per_sample_weights=strength)
-
-    def _auxiliary(self, pre: Tensor, left_over: Tensor) -> Tensor | float:
+    def _auxiliary(self, x: Tensor, pre: Tensor, left_over: Tensor) -> Tensor | float:
         """How badly the dead latents would rebuild what the living ones left over; 0 if none is dead."""
         dead = (self._idle > self.recipe.dead_after).nonzero().squeeze(1)
         if not len(dead):
             return 0.0
         k = min(self.recipe.k_aux, len(dead))
-        strength, which = pre[:, dead].float().topk(k, dim=1)
-        written = F.embedding_bag(dead[which], self.W_dec, mode="sum", per_sample_weights=strength.relu())
+        row, latent = torch.arange(len(x)).repeat_interleave(k), dead[pre[:, dead].topk(k, dim=1).indices].flatten()
+        strength = ChosenCalls.apply(x, self.W_enc, self.b_enc, pre, row, latent).relu()
+        written = sums_of_rows(self.W_dec, row, latent, strength, len(x))
         return (left_over - written).pow(2).sum() / left_over.pow(2).sum()
 
     def _keep_length_one(self) -> None:
@@ -161,6 +159,53 @@ class AutoencoderTrainer:
             sae.b_dec.copy_(self._scale * self.b_dec + self._mean)
             sae.threshold.copy_(self._scale * self._threshold)
         return sae.eval()
+
+
+class ChosenCalls(torch.autograd.Function):
+    """`pre[row, latent]` as float32, where `pre = x W_enc^T + b_enc`; backwards, only what was chosen is looked at.
+
+    Left to itself, torch would lay the gradient of a few numbers a row into zeros of the size of `pre`, and multiply
+    them all by `x`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, W_enc: Tensor, b_enc: Tensor, pre: Tensor, row: Tensor, latent: Tensor) -> Tensor:
+        """The chosen numbers, [n_chosen]."""
+        ctx.save_for_backward(x, row, latent)
+        ctx.d_sae = len(W_enc)
+        return pre[row, latent].float()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Of the loss by W_enc and b_enc: each latent sums up the rows that it was chosen for."""
+        x, row, latent = ctx.saved_tensors
+        latent, order = latent.sort(stable=True)
+        gradient = gradient[order]
+        by_W_enc = sums_of_rows(x, latent, row[order], gradient, ctx.d_sae)
+        by_b_enc = torch.zeros(ctx.d_sae).index_add_(0, latent, gradient)
+        return None, by_W_enc, by_b_enc, None, None, None
+
+
+def sums_of_rows(table: Tensor, group: Tensor, which: Tensor, weight: Tensor, n_groups: int) -> Tensor:
+    """For each group the sum of its rows of a table, each times its weight, and nothing is ever multiplied by zero.
+
+    Args:
+        table: [n_rows, width].
+        group: [n], the group that each belongs to; ascending.
+        which: [n], the row of the table that it takes.
+        weight: [n].
+        n_groups: how many groups there are; one that nothing belongs to is 0.
+
+    Returns:
+        [n_groups, width].
+
+    Example:
+        >>> table, weight = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([2.0, 3.0, 5.0])
+        >>> sums_of_rows(table, torch.tensor([0, 0, 2]), torch.tensor([0, 1, 1]), weight, 3).tolist()
+        [[2.0, 3.0], [0.0, 0.0], [0.0, 5.0]]
+    """
+    starts = torch.searchsorted(group, torch.arange(n_groups))
+    return F.embedding_bag(which, table, starts, mode="sum", per_sample_weights=weight)
 
 
 def batch_top_k(pre: Tensor, k: int, guess: float = 0.0) -> tuple[Tensor, Tensor]:
