@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from llm101.library import LanguageModel
     from llm101.model import Transformer
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 1024
+"""In one batch, fillings included: more of them take more memory and no less time."""
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 

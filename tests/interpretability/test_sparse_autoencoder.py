@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from llm101.interpretability import losses
 from llm101.interpretability.autoencoder.scorecard import losses_with, score
 from llm101.interpretability.autoencoder.sparse_autoencoder import (
     AutoencoderConfig,
@@ -23,6 +24,7 @@ from llm101.interpretability.autoencoder.training import (
 )
 from llm101.interpretability.capture import capture, hooks
 from llm101.interpretability.residuals import padded_batches, residual_rows, sample_ids, text_ids
+from llm101.interpretability.steering.study import Story, loss_of_stories
 from llm101.library import LanguageModel
 from llm101.parameters import ParameterFileError, write_parameters
 
@@ -304,3 +306,20 @@ def test_losses_are_those_of_a_model_with_a_hook(lm: LanguageModel, sae: SparseA
         (card.loss_nats_zero - card.loss_nats_rebuilt) / (card.loss_nats_zero - card.loss_nats)
     )
     assert losses_with(lm.model, ids, 1, {"": lambda x: x})[""] == pytest.approx(card.loss_nats)
+
+
+def test_a_large_vocabulary_takes_no_more_memory(
+    lm: LanguageModel, sae: SparseAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No logits but those of a few tokens at a time, and the figures are the same."""
+    ids, made = text_ids(lm, TEXTS), list[Tensor]()
+    lm.model.lm_head.register_forward_hook(lambda _, __, logits: made.append(logits))
+    stories = [Story(one[:3], one[3:], "") for one in ids]
+    whole, loss = score(lm.model, sae, ids), loss_of_stories(lm.model, stories)
+    assert max(logits.numel() for logits in made) > 4 * 280
+    made.clear()
+    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 4 * 280 + 1)
+    parts = score(lm.model, sae, ids)
+    assert parts.facts() == pytest.approx(whole.facts(), rel=1e-5)
+    assert loss_of_stories(lm.model, stories) == pytest.approx(loss, rel=1e-5)
+    assert {logits.numel() for logits in made} <= {280, 2 * 280, 3 * 280, 4 * 280}

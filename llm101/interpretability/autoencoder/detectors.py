@@ -79,7 +79,7 @@ def strongest_per_text(
     latents = torch.zeros(len(ids), sae.config.d_sae)
     strongest = torch.zeros(len(ids), 2 * config.n_layers * config.d_mlp)
     mean = torch.zeros(len(ids), config.d_model)
-    for batch in padded_batches(ids, batch_tokens=1024):  # every neuron of every token at once takes memory
+    for batch in padded_batches(ids):
         seen = capture(model, batch.token_ids, point, *neurons)
         counts = batch.is_token.clone()
         counts[:, 0] = False

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.capture import capture
+from llm101.interpretability.losses import sum_of_losses
 from llm101.interpretability.residuals import Progress, padded_batches
 from llm101.model import Transformer
 
@@ -158,13 +158,13 @@ def losses_with(
         n += len(targets)
         for name, change in changes.items():
             changed = torch.cat((residual[:, :1], change(residual[:, 1:])), dim=1)
-            logits = run_from(model, layer + 1, changed)[text, target + 1]
-            sums[name] += float(F.cross_entropy(logits, targets, reduction="sum"))
+            normed = run_from(model, layer + 1, changed)[text, target + 1]
+            sums[name] += sum_of_losses(model, normed, targets)
     return {name: total / n for name, total in sums.items()}
 
 
 def run_from(model: Transformer, layer: int, residual: Tensor) -> Tensor:
-    """The rest of the model, from the residual stream before a layer: [batch, seq, d_model] -> logits.
+    """The rest of the layers, from the residual stream before one: what the output layer reads, [batch, seq, d_model].
 
     A hook could change the stream too, but then the layers below would compute the same again for each change.
     """
@@ -173,4 +173,4 @@ def run_from(model: Transformer, layer: int, residual: Tensor) -> Tensor:
     masks = decoder.masks(seq, 0, residual.device)
     for i, later in enumerate(decoder.layers[layer:], start=layer):
         residual = later(residual, cos, sin, masks[model.config.window(i)], kv_cache=None)
-    return model.lm_head(decoder.norm(residual))
+    return decoder.norm(residual)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from llm101.inference import Completion
+from llm101.interpretability.capture import capture
+from llm101.interpretability.losses import sum_of_losses
 from llm101.interpretability.residuals import padded_batches, residual_rows
 from llm101.interpretability.steering.steering import EVERYWHERE, NEVER, Steering
 from llm101.model import Transformer
@@ -118,11 +119,10 @@ def loss_of_stories(model: Transformer, stories: Sequence[Story]) -> float:
     total, n = 0.0, 0
     ids = [[*story.prompt_ids, *story.token_ids] for story in stories]
     for batch in padded_batches(ids):
-        logits = model(batch.token_ids)
+        normed = capture(model, batch.token_ids, "normed")["normed"]
         for row, text in enumerate(batch.texts):
             start, end = len(stories[text].prompt_ids), len(ids[text])
-            targets = batch.token_ids[row, start:end]
-            total += float(F.cross_entropy(logits[row, start - 1 : end - 1], targets, reduction="sum"))
+            total += sum_of_losses(model, normed[row, start - 1 : end - 1], batch.token_ids[row, start:end])
             n += end - start
     return total / max(1, n)
 
