@@ -35,6 +35,10 @@ def sum_of_losses(model: Transformer, normed: Tensor, targets: Tensor) -> float:
         >>> abs(sum_of_losses(model, normed, targets) - plain) < 1e-3
         True
     """
-    rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    parts = zip(normed.split(rows), targets.split(rows))
+    parts = zip(normed.split(tokens_at_once(model)), targets.split(tokens_at_once(model)))
     return sum(float(F.cross_entropy(model.lm_head(some), their, reduction="sum")) for some, their in parts)
+
+
+def tokens_at_once(model: Transformer) -> int:
+    """For how many tokens, at least one, logits are made at a time."""
+    return max(1, LOGITS_AT_ONCE // model.config.vocab_size)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from llm101.interpretability import losses
 from llm101.interpretability.autoencoder import features as module
 from llm101.interpretability.autoencoder.features import (
     Features,
@@ -70,7 +71,7 @@ def test_passages_are_pieces_of_texts_with_their_strengths(
 def test_what_a_latent_promotes_is_what_its_direction_adds_to_the_logits(
     lm: LanguageModel, sae: SparseAutoencoder, features: Features
 ) -> None:
-    effects = output_effects(lm, sae)
+    effects = torch.cat([*output_effects(lm, sae)])
     torch.testing.assert_close(effects.mean(dim=1), torch.zeros(40), atol=1e-4, rtol=0)
     direction = sae.W_dec[3] * lm.model.model.norm.weight
     raw = lm.model.lm_head.weight @ direction
@@ -79,6 +80,16 @@ def test_what_a_latent_promotes_is_what_its_direction_adds_to_the_logits(
     best = lm.tokenizer.decode([int(effects[latent.id].argmax())])
     assert features.tokens[latent.promoted[0][0]] == best
     assert latent.promoted[0][1] > 0 > latent.suppressed[0][1]
+
+
+def test_a_large_vocabulary_takes_no_more_memory(
+    lm: LanguageModel, sae: SparseAutoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = output_effects(lm, sae)
+    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 7 * lm.model.config.vocab_size)
+    parts = list(output_effects(lm, sae))
+    assert [len(part) for part in parts] == [7] * 5 + [5]
+    torch.testing.assert_close(torch.cat(parts), whole)
 
 
 def test_relatives_write_in_similar_directions(sae: SparseAutoencoder) -> None:

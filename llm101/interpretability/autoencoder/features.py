@@ -17,9 +17,10 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from torch import Tensor
 
 from llm101.interpretability.autoencoder.sparse_autoencoder import SparseAutoencoder
 from llm101.interpretability.capture import capture
+from llm101.interpretability.losses import tokens_at_once
 from llm101.interpretability.residuals import Progress, ResidualRows, residual_rows, text_ids
 from llm101.outside.atomic_file import atomic_file
 from llm101.outside.strict_json import strict_json
@@ -171,19 +173,20 @@ def record_features(
     rows = residual_rows(lm.model, text_ids(lm, texts), sae.config.point, dtype=torch.float16, progress=progress)
     peaks = strongest_rows(sae, rows)
     histogram = histograms(sae, rows, peaks.values[0])
-    outputs, relatives, tokens = output_effects(lm, sae), nearest_relatives(sae), TokenTexts(lm)
+    outputs, relatives, tokens = chain.from_iterable(output_effects(lm, sae)), nearest_relatives(sae), TokenTexts(lm)
     latents = []
-    for latent in (peaks.values[0] > 0).nonzero().squeeze(1).tolist():
+    for latent, (effects, peak) in enumerate(zip(outputs, peaks.values[0].tolist())):
+        if not peak:
+            continue
         passages = [passage(sae, rows, latent, row) for row in peaks.rows[:, latent].tolist() if row >= 0]
-        peak, promoted = float(peaks.values[0, latent]), outputs[latent].topk(N_OUTPUTS).indices.tolist()
-        suppressed = (-outputs[latent]).topk(N_OUTPUTS).indices.tolist()
+        promoted, suppressed = (ends.topk(N_OUTPUTS).indices.tolist() for ends in (effects, -effects))
         record = LatentRecord(
             id=latent,
             density=round(int(histogram[latent].sum()) / len(rows.x), 6),
             strongest=round(peak, 2),
             histogram=histogram[latent].tolist(),
-            promoted=[[tokens.place(i), round(peak * float(outputs[latent, i]), 2)] for i in promoted],
-            suppressed=[[tokens.place(i), round(peak * float(outputs[latent, i]), 2)] for i in suppressed],
+            promoted=[[tokens.place(i), round(peak * float(effects[i]), 2)] for i in promoted],
+            suppressed=[[tokens.place(i), round(peak * float(effects[i]), 2)] for i in suppressed],
             relatives=relatives[latent],
             words=_words(lm, passages, promoted),
             passages=[[[tokens.place(i) for i in ids], strengths] for ids, strengths in passages],
@@ -257,18 +260,22 @@ def passage(sae: SparseAutoencoder, rows: ResidualRows, latent: int, row: int) -
 
 
 @torch.no_grad()
-def output_effects(lm: LanguageModel, sae: SparseAutoencoder) -> Tensor:
-    """What each latent does to the output if it goes there straight: logits per unit of strength, [d_sae, vocab_size].
+def output_effects(lm: LanguageModel, sae: SparseAutoencoder) -> Iterator[Tensor]:
+    """What each latent does to the output if it goes there straight: logits per unit of strength.
 
     The direction passes the last normalisation's weights and the output layer; what the layers between would make of
     it is left out (a *direct logit attribution*). A logit that rises for every token alike changes nothing, so the
     mean over the vocabulary is taken off.
+
+    Yields:
+        [n, vocab_size] for some latents after the other, no more of them at a time than memory is to hold.
     """
     last = f"layers.{lm.model.config.n_layers - 1}.resid_post"
     ids = lm.engine.prompt_ids("Once upon a time there was a")
     size = capture(lm.model, ids, last)[last][0, 1:].pow(2).mean().sqrt()  # what the last normalisation divides by
-    effects = lm.model.lm_head(sae.W_dec * lm.model.model.norm.weight / size)[:, : lm.tokenizer.vocab_size]
-    return effects - effects.mean(dim=1, keepdim=True)
+    for directions in (sae.W_dec * lm.model.model.norm.weight / size).split(tokens_at_once(lm.model)):
+        effects = lm.model.lm_head(directions)[:, : lm.tokenizer.vocab_size]
+        yield effects - effects.mean(dim=1, keepdim=True)
 
 
 @torch.no_grad()
