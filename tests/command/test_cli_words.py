@@ -49,9 +49,9 @@ def here(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "here"
 
 
-@pytest.fixture
-def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on the commands check their words and do nothing."""
+@pytest.fixture(scope="session")
+def idle_parser() -> argparse.ArgumentParser:
+    """The command line, whose commands check their words and do nothing; made once, as it takes its time."""
 
     def work(options: argparse.Namespace) -> None:
         pytest.fail("the work began")
@@ -59,7 +59,13 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     top = cli.parser()
     for command in commands(top).values():
         command.set_defaults(run=work)
-    monkeypatch.setattr(cli, "parser", lambda: top)
+    return top
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch, idle_parser: argparse.ArgumentParser) -> None:
+    """From here on the commands check their words and do nothing."""
+    monkeypatch.setattr(cli, "parser", lambda: idle_parser)
 
 
 def everything_in(folder: Path) -> dict[Path, tuple[int, int, bytes]]:

@@ -31,10 +31,19 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, usual)
 
 
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    (tmp_path / "stories.txt").write_text("<|endoftext|>".join(stories(120)))
-    return tmp_path / "stories.txt"
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "stories.txt"
+    path.write_text("<|endoftext|>".join(stories(120)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def straight(text: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a run that nobody stopped."""
+    out = tmp_path_factory.mktemp("run") / "straight"
+    assert main(["pretrain", str(text), *OPTIONS.split(), "--out", str(out)]) == 0
+    return (out / "model.safetensors").read_bytes()
 
 
 def pressing(usual: Callable[..., Any], presses: int, call: int) -> Callable[..., Any]:
@@ -52,23 +61,24 @@ def pressing(usual: Callable[..., Any], presses: int, call: int) -> Callable[...
     return pressed
 
 
-@pytest.mark.parametrize("presses", [1, 2])
-@pytest.mark.parametrize(
-    ("where", "name", "call"),
-    [
-        (tokenizer, "train_bpe", 1),
-        (tokenizer.Tokenizer, "encode_many", 1),
-        (Transformer, "initialise", 1),
-        (Pretrainer, "_plain_loss", 2),
-        (Optimizer, "step", 2),
-        (pretrainer, "evaluate", 1),
-        (run_folder, "save_file", 2),
-        (pretrainer, "evaluate", 4),  # of the finished model
-        (run, "save_model", 1),
-    ],
-)
+MOMENTS = [
+    (tokenizer, "train_bpe", 1),
+    (tokenizer.Tokenizer, "encode_many", 1),
+    (Transformer, "initialise", 1),
+    (Pretrainer, "_plain_loss", 2),
+    (Optimizer, "step", 2),
+    (pretrainer, "evaluate", 1),
+    (run_folder, "save_file", 2),
+    (pretrainer, "evaluate", 4),  # of the finished model
+    (run, "save_model", 1),
+]
+TWICE = [pytest.param(*moment, 2, marks=[] if moment[1] == "save_file" else pytest.mark.slow) for moment in MOMENTS]
+
+
+@pytest.mark.parametrize(("where", "name", "call", "presses"), [*((*moment, 1) for moment in MOMENTS), *TWICE])
 def test_ctrl_c_at_any_moment_is_130_and_the_same_command_goes_on(
     text: Path,
+    straight: bytes,
     tmp_path: Path,
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
@@ -77,10 +87,10 @@ def test_ctrl_c_at_any_moment_is_130_and_the_same_command_goes_on(
     call: int,
     presses: int,
 ) -> None:
-    command = ["pretrain", str(text), *OPTIONS.split(), "--out"]
+    command = ["pretrain", str(text), *OPTIONS.split(), "--out", str(tmp_path / "stopped")]
     with monkeypatch.context() as patch:
         patch.setattr(where, name, pressing(getattr(where, name), presses, call))
-        assert main([*command, str(tmp_path / "stopped")]) == 130
+        assert main(command) == 130
     printed = capsys.readouterr()
     if printed.out:  # Ctrl-C between two steps: what there is is measured and written
         assert json.loads(printed.out)["stopped"] is True
@@ -89,10 +99,8 @@ def test_ctrl_c_at_any_moment_is_130_and_the_same_command_goes_on(
         assert printed.err.endswith("llm101: stopped\n")
     if name in ("train_bpe", "encode_many"):
         assert not (tmp_path / "stopped").exists()
-    assert main([*command, str(tmp_path / "stopped")]) == 0
-    assert main([*command, str(tmp_path / "straight")]) == 0
-    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "straight")]
-    assert files[0] == files[1]
+    assert main(command) == 0
+    assert (tmp_path / "stopped" / "model.safetensors").read_bytes() == straight
 
 
 def test_a_run_with_more_steps_says_what_follows_from_it(text: Path, tmp_path: Path, capsys: Capture) -> None:
