@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from llm101.outside.atomic_file import reason
 from llm101.parameters.errors import ParameterFileError
 from llm101.parameters.gguf_format import MAGIC, read_gguf_header
+from llm101.parameters.gguf_metadata import GGUFMetadata
 from llm101.parameters.opened_file import OpenedFile
 from llm101.parameters.safetensors_format import read_header
 from llm101.parameters.tensor_entry import TensorEntry
@@ -42,7 +43,7 @@ class FileHeader:
     """By their names, in the order in which they lie in the file."""
     metadata: Mapping[str, str]
     """Texts."""
-    gguf_metadata: Mapping[str, Any] = field(default_factory=dict)
+    gguf_metadata: GGUFMetadata = field(default_factory=GGUFMetadata)
     """In a GGUF file: all values, texts included."""
 
 
@@ -65,8 +66,7 @@ def header_of(file: OpenedFile) -> FileHeader:
 
 def _gguf(opened: BinaryIO, file: OpenedFile) -> FileHeader:
     header = read_gguf_header(opened, file.n_bytes)
-    texts = {key: value for key, value in header.metadata.items() if isinstance(value, str)}
-    return FileHeader({entry.name: entry for entry in header.entries}, texts, header.metadata)
+    return FileHeader({entry.name: entry for entry in header.entries}, header.metadata.texts, header.metadata)
 
 
 def _safetensors(opened: BinaryIO, file: OpenedFile, begin: bytes) -> FileHeader:

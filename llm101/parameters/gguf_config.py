@@ -137,10 +137,11 @@ class _Metadata:
 def _refuse_other_arithmetic(said: _Metadata) -> None:
     """Refuse every key of the architecture that asks for what model.py does not compute, or that nobody here knows."""
     start, unknown = f"{said.architecture}.", []
-    for name, value in said.values.items():
+    for name in said.values:
         key = name.removeprefix(start)
         if key == name or key in KEYS_READ | HARMLESS_KEYS:
             continue
+        value = said.values[name]
         if key in ONLY_VALUES:
             if value not in ONLY_VALUES[key]:
                 computed = " or ".join(map(str, ONLY_VALUES[key]))

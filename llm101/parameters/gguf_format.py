@@ -5,7 +5,8 @@
     tensors     name, axes (the last one first), kind of number, offset
     the rest    the tensors, each at a multiple of the alignment
 
-It knows nothing of models, nor what the packed numbers mean (quantised.py). PyPI `gguf` has a reader too, which
+It knows nothing of models, nor what the packed numbers mean (quantised.py); how a vocabulary is kept is in
+gguf_metadata.py. PyPI `gguf` has a reader too, which
 believes every size that a file claims; here each is compared with the bytes that there are. The names of the kinds of
 number, and the sizes of their blocks, are that package's.
 
@@ -23,6 +24,7 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from llm101.outside.strict_json import shown
+from llm101.parameters.gguf_metadata import GGUFMetadata, PackedTexts
 from llm101.parameters.tensor_entry import TensorEntry, is_possible_shape
 
 MAGIC = b"GGUF"
@@ -59,8 +61,7 @@ class GGUFHeader:
 
     entries: list[TensorEntry]
     """In the order in which they lie in the file."""
-    metadata: dict[str, Any]
-    """Numbers, truth values, texts, and lists of them."""
+    metadata: GGUFMetadata
 
 
 def read_gguf_header(file: BinaryIO, n_bytes: int) -> GGUFHeader:
@@ -88,7 +89,7 @@ def read_gguf_header(file: BinaryIO, n_bytes: int) -> GGUFHeader:
     alignment = _alignment(metadata)
     begin = _rounded_up(source.position, alignment)
     entries = [_entry(*field, begin, alignment) for field in fields]
-    return GGUFHeader(_check_places(entries, begin, alignment, n_bytes), metadata)
+    return GGUFHeader(_check_places(entries, begin, alignment, n_bytes), GGUFMetadata(metadata))
 
 
 def _check_version(version: int) -> None:
@@ -151,15 +152,15 @@ def _value(source: _Bytes, key: str, kind: int, depth: int = 0) -> Any:
     return _array(source, key, what, depth)
 
 
-def _array(source: _Bytes, key: str, what: str, depth: int) -> list[Any]:
+def _array(source: _Bytes, key: str, what: str, depth: int) -> list[Any] | PackedTexts:
     inner, length = source.number("<I", what), source.number("<Q", what)
     if inner in NUMBERS:  # all at once: a vocabulary has 100,000 of them
         kind = NUMBERS[inner][1][1]
         return list(struct.unpack(f"<{length}{kind}", source.take(struct.calcsize(f"<{kind}") * length, what)))
     if inner == BOOL:
         return _truths(source.take(length, what), what)
-    if inner == STRING:
-        return [source.text(what) for _ in range(length)]
+    if inner == STRING and depth == 0:
+        return PackedTexts(source.text(what) for _ in range(length))
     return [_value(source, key, inner, depth + 1) for _ in range(length)]
 
 

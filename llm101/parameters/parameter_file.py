@@ -25,6 +25,7 @@ from llm101.outside import given
 from llm101.outside.atomic_file import atomic_file, reason
 from llm101.outside.strict_json import shown
 from llm101.parameters.errors import ParameterFileError
+from llm101.parameters.gguf_metadata import GGUFMetadata
 from llm101.parameters.model_headers import model_headers
 from llm101.parameters.number import FLOAT_FORMATS, Number
 from llm101.parameters.quantised import QUANTISED, dequantised
@@ -79,10 +80,9 @@ class ParameterFile:
         tensors = {name: entry for header in headers.values() for name, entry in header.tensors.items()}
         first_last = [*reversed(headers.values())]  # where files differ, the first has the word
         metadata = {key: text for header in first_last for key, text in header.metadata.items()}
-        gguf_metadata = {key: value for header in first_last for key, value in header.gguf_metadata.items()}
         self.tensors: Mapping[str, TensorEntry] = MappingProxyType(tensors)
         self.metadata: Mapping[str, str] = MappingProxyType(metadata)
-        self.gguf_metadata: Mapping[str, Any] = MappingProxyType(gguf_metadata)
+        self.gguf_metadata = GGUFMetadata.joined(header.gguf_metadata for header in headers.values())
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of, in this process or another: the file is not read, and still has to be the same."""
@@ -155,10 +155,11 @@ class ParameterFile:
         window = self._file_of[name].mapped(entry.offset, entry.n_bytes)
         return torch.frombuffer(window, dtype=entry.torch_dtype).view(entry.shape)
 
-    def raw(self, name: str) -> bytes:
-        """The tensor's bytes, as they are in the file."""
+    def raw(self, name: str, begin: int = 0, end: int | None = None) -> bytes:
+        """The tensor's bytes, as they are in the file; or only those from `begin` on, up to `end`."""
         entry = self.entry(name)
-        return self._file_of[name].read(entry.offset, entry.n_bytes)
+        end = entry.n_bytes if end is None else min(end, entry.n_bytes)
+        return self._file_of[name].read(entry.offset + begin, max(0, end - begin))
 
     def number(self, name: str, *index: int) -> Number:
         """One single number, with its bits.
@@ -289,5 +290,5 @@ def is_finite(tensor: Tensor) -> bool:
     return bool(least.isfinite() and most.isfinite())
 
 
-_VIEWS = ("tensors", "metadata", "gguf_metadata")
+_VIEWS = ("tensors", "metadata")
 """What a ParameterFile shows of itself, and nobody may change."""

@@ -15,8 +15,9 @@ import heapq
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import AnyStr
 
 import regex
 
@@ -225,7 +226,7 @@ def merges_of(ranks: dict[bytes, int]) -> list[Merge]:
     return [merge for token in long if (merge := last_merge(token, ranks))]
 
 
-def last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge | None:
+def last_merge(token: AnyStr, ranks: Mapping[AnyStr, int]) -> tuple[AnyStr, AnyStr] | None:
     """The two tokens that merging leaves of a token's bytes before it joins them; None if it leaves more.
 
     They are the only two of which it is ever made: where two tokens stand side by side in a longer text, no merge
@@ -248,33 +249,34 @@ def last_merge(token: bytes, ranks: dict[bytes, int]) -> Merge | None:
     return (left, right) if left in ranks and right in ranks else None
 
 
-def is_last_merge(left: bytes, right: bytes, ranks: dict[bytes, int], made_of: dict[bytes, Merge]) -> bool:
+def is_last_merge(left: AnyStr, right: AnyStr, ranks: Mapping[AnyStr, int], seam: Mapping[AnyStr, int]) -> bool:
     """Whether last_merge of the two together is the two; the same, found sooner where it is known what each is made of.
 
     It goes back in time: of the two tokens at the border the younger one is taken apart, and each time it is asked
     whether the two that met there would have been joined before it was made.
 
     Args:
-        left, right: two tokens that together are a third.
+        left, right: two tokens that together are a third, of bytes, or of characters that stand for bytes.
         ranks: token -> its turn. No token has its turn before what it is made of.
-        made_of: the last merge of every longer token whose turn comes before the third's.
+        seam: for every longer token whose turn comes before the third's, the length of the first of the two tokens
+            that its last merge joins.
 
     Example:
         >>> ranks = {b"a": 0, b"b": 1, b"c": 2, b"bc": 3, b"ab": 4, b"abc": 5}
-        >>> made_of = {b"bc": (b"b", b"c"), b"ab": (b"a", b"b")}
-        >>> is_last_merge(b"a", b"bc", ranks, made_of), is_last_merge(b"ab", b"c", ranks, made_of)
+        >>> seam = {b"bc": 1, b"ab": 1}
+        >>> is_last_merge(b"a", b"bc", ranks, seam), is_last_merge(b"ab", b"c", ranks, seam)
         (True, False)
     """
     limit = ranks[left + right]
-    if (left not in made_of and left[1:]) or (right not in made_of and right[1:]):
+    if (left not in seam and left[1:]) or (right not in seam and right[1:]):
         return False  # the one or the other is never made
     if left not in ranks or right not in ranks:
         return False
     while ranks.get(left + right, limit) >= limit:
-        if left in made_of and (right not in made_of or ranks[left] > ranks[right]):
-            limit, left = ranks[left], made_of[left][1]
-        elif right in made_of:  # of two merges of one rank the one to the left comes first, hence + 1
-            limit, right = ranks[right] + 1, made_of[right][0]
+        if left in seam and (right not in seam or ranks[left] > ranks[right]):
+            limit, left = ranks[left], left[seam[left] :]
+        elif right in seam:  # of two merges of one rank the one to the left comes first, hence + 1
+            limit, right = ranks[right] + 1, right[: seam[right]]
         else:
             return True
     return False

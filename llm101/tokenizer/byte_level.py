@@ -2,7 +2,8 @@
 
 It knows nothing of files or models. A text is cut into words by a pattern, a word into bytes, and neighbouring bytes
 are merged in the order of rank; tiktoken does it, fast. What tiktoken does not do stands here: added tokens, Unicode's
-form NFC, cuts before the cuts, text between two words, and bytes for which there is no token.
+form NFC, cuts before the cuts, text between two words, and bytes for which there is no token. Only tiktoken keeps the
+table, which Python would need as much memory for again; whoever wants it gets it from there.
 
 Reading order: ByteLevelBPE, and in it encode, then encode_parts.
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 import regex
 import tiktoken
@@ -42,24 +44,18 @@ class ByteLevelBPE:
     """
 
     def __init__(self, parts: TokenizerParts) -> None:
-        self.parts, self.name, self.start_ids = parts, parts.name, parts.start_ids
+        self._parts, self.name, self.start_ids = parts._replace(ranks={}), parts.name, parts.start_ids
         self.special_tokens, self.added_tokens = parts.special_tokens, parts.added_tokens
         self._added = {**parts.special_tokens, **parts.added_tokens}
-        self.token_bytes = {token_id: token for token, token_id in parts.ranks.items()}
-        self.token_bytes |= {token_id: text.encode() for text, token_id in self._added.items()}
-        if not parts.ranks or len(self.token_bytes) != len(parts.ranks) + len(self._added):
-            raise TokenizerError(f"{self.name}: " + ("two tokens share one id" if parts.ranks else "it has no tokens"))
-        if b"" in self.token_bytes.values():
-            raise TokenizerError(f"{self.name}: a token without a single byte, which would be found everywhere")
-        unknown = [token_id for token_id in parts.start_ids if token_id not in self.token_bytes]
-        if unknown:
-            raise TokenizerError(f"{self.name}: there is no token {shown(unknown[0])} to put before a text")
-        self.vocab_size = max(self.token_bytes) + 1
+        self._added_bytes = {token_id: text.encode() for text, token_id in self._added.items()}
+        check_parts(parts)
+        self._ids = array("q", parts.ranks.values())
+        self.vocab_size = max(chain(self._ids, self._added_bytes)) + 1
         self._marks = any_of(self._added)
         self._cuts = [self._compiled(cut) for cut in parts.cuts_before]
         missing = [bytes([b]) for b in range(256) if bytes([b]) not in parts.ranks]
         self._stand_ins = {self.vocab_size + i: byte for i, byte in enumerate(missing)}  # tiktoken needs all bytes
-        self._tiktoken = self._encoding()
+        self._tiktoken = self._encoding(parts.ranks | {byte: token_id for token_id, byte in self._stand_ins.items()})
 
     def _compiled(self, pattern: str) -> regex.Pattern[str]:
         try:
@@ -67,16 +63,18 @@ class ByteLevelBPE:
         except regex.error:
             raise TokenizerError(f"{self.name}: {shown(pattern)} is no regular expression that cuts text") from None
 
-    def _encoding(self) -> tiktoken.Encoding:
-        pattern = self.parts.pattern
-        ranks = self.parts.ranks | {byte: token_id for token_id, byte in self._stand_ins.items()}
+    def _encoding(self, ranks: dict[bytes, int]) -> tiktoken.Encoding:
+        """Empties `ranks`."""
+        pattern = self._parts.pattern
         if may_match_nothing(pattern):
             raise TokenizerError(f"{self.name}: {shown(pattern)} may match between two characters, and so cuts nothing")
         try:
             tiktoken.Encoding(self.name, pat_str=pattern, mergeable_ranks={b"a": 0}, special_tokens={})
-            return tiktoken.Encoding(self.name, pat_str=keeping_gaps(pattern), mergeable_ranks=ranks, special_tokens={})
+            made = tiktoken.Encoding(self.name, pat_str=keeping_gaps(pattern), mergeable_ranks=ranks, special_tokens={})
         except ValueError:
             raise TokenizerError(f"{self.name}: {shown(pattern)} is no regular expression that cuts text") from None
+        ranks.clear()  # tiktoken's own table is not Python's; this one it would keep beside that
+        return made
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The token ids of a text.
@@ -133,7 +131,7 @@ class ByteLevelBPE:
 
     def encode_many(self, texts: Sequence[str], n_threads: int) -> list[list[int]]:
         """encode for many texts at once, on several threads where nothing is to be done but tiktoken's part."""
-        plain = not (self.added_tokens or self.parts.nfc or self._cuts or self._stand_ins)
+        plain = not (self.added_tokens or self._parts.nfc or self._cuts or self._stand_ins)
         if plain and all(len(text) <= LONGEST_SPACE and len(_unicode_pieces(text)) == 1 for text in texts):
             return self._tiktoken.encode_ordinary_batch(list(texts), num_threads=n_threads)
         return [self.encode(text) for text in texts]
@@ -155,20 +153,54 @@ class ByteLevelBPE:
         first = bisect_right(ends, start)
         inside = ends[first : bisect_left(ends, start + len(section))]
         borders = [len(self._normal(section[: end - start]).encode("utf-8", "surrogateescape")) for end in inside]
-        before = accumulate((len(self.token_bytes[token_id]) for token_id in ids), initial=0)
+        before = accumulate((len(self.token_bytes(token_id) or b"") for token_id in ids), initial=0)
         return [first + bisect_right(borders, at) for at, _ in zip(before, ids)]
 
     def _normal(self, text: str) -> str:
-        return nfc(text) if self.parts.nfc else text
+        return nfc(text) if self._parts.nfc else text
+
+    def token_bytes(self, token_id: int) -> bytes | None:
+        """The bytes of a token; None if there is no such token."""
+        added = self._added_bytes.get(token_id)
+        if added is not None or not 0 <= token_id < self.vocab_size:
+            return added
+        try:
+            return self._tiktoken.decode_single_token_bytes(token_id)
+        except KeyError:
+            return None
 
     def bytes_of(self, ids: Sequence[int]) -> bytes:
         """The bytes of tokens that this tokenizer has."""
-        return b"".join(map(self.token_bytes.__getitem__, ids))
+        known = {token_id: self.token_bytes(token_id) or b"" for token_id in set(ids)}
+        return b"".join(map(known.__getitem__, ids))
+
+    @cached_property
+    def parts(self) -> TokenizerParts:
+        """What it is made of."""
+        of_id = self._tiktoken.decode_single_token_bytes
+        return self._parts._replace(ranks={of_id(token_id): token_id for token_id in self._ids})
 
     @cached_property
     def merges(self) -> list[Merge]:
         """Each merge, first learned first."""
         return merges_of(self.parts.ranks)
+
+
+def check_parts(parts: TokenizerParts) -> None:
+    """See that parts fit together.
+
+    Raises:
+        TokenizerError: no token, two of one id, one without a byte, or one before each text that is not there.
+    """
+    added = {**parts.special_tokens, **parts.added_tokens}
+    ids = {*parts.ranks.values(), *added.values()}
+    if not parts.ranks or len(ids) != len(parts.ranks) + len(added):
+        raise TokenizerError(f"{parts.name}: " + ("two tokens share one id" if parts.ranks else "it has no tokens"))
+    if b"" in parts.ranks or "" in added:
+        raise TokenizerError(f"{parts.name}: a token without a single byte, which would be found everywhere")
+    unknown = [token_id for token_id in parts.start_ids if token_id not in ids]
+    if unknown:
+        raise TokenizerError(f"{parts.name}: there is no token {shown(unknown[0])} to put before a text")
 
 
 def _unicode_pieces(text: str) -> list[str]:

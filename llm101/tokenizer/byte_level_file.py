@@ -9,11 +9,10 @@ Reading order: byte_alphabet, content_of, byte_level_parts.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
-from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, Merge, is_last_merge, last_merge, merges_of
+from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, is_last_merge, last_merge, merges_of
 from llm101.tokenizer.file_content import Table, added_tokens, merges_of_model, model_type, start_ids, steps_of
 from llm101.tokenizer.parts import TokenizerParts
 from llm101.tokenizer.pattern import DIGITS_APART_PATTERN, for_oniguruma, in_both_dialects
@@ -140,15 +139,12 @@ def byte_level_parts(name: str, content: Table) -> TokenizerParts | None:
         return None
     if {step["type"] for step in steps_of(content.get("decoder"))} - {"ByteLevel"}:
         return None
-    tokens = _tokens(model, {token.text for token in added})
-    if tokens is None:
-        return None
-    ranks = {token: model["vocab"][spelling] for spelling, token in tokens.items()}
-    if not _merges_by_rank(model, tokens, ranks):
+    vocab = _ordinary(model, {token.text for token in added})
+    if not vocab or not _merges_by_rank(model, vocab):
         return None
     return TokenizerParts(
         name,
-        ranks,
+        {to_bytes(spelling): token_id for spelling, token_id in vocab.items()},
         special_tokens={token.text: token.token_id for token in added if token.special},
         pattern=cuts[-1],
         start_ids=start_ids(content),
@@ -158,42 +154,39 @@ def byte_level_parts(name: str, content: Table) -> TokenizerParts | None:
     )
 
 
-def _tokens(model: Table, added: set[str]) -> dict[str, bytes] | None:
-    """The ordinary tokens' spellings and bytes; None if they are not bytes, or some text would be the unknown token."""
-    try:
-        tokens = {spelling: to_bytes(spelling) for spelling in model["vocab"] if spelling not in added}
-    except KeyError:
-        return None
-    has_all = all(character in tokens for character in _CHARACTER)
-    return tokens if tokens and (has_all or not model.get("unk_token")) else None
+def _ordinary(model: Table, added: set[str]) -> dict[str, int] | None:
+    """The ordinary tokens and their ids; None if they do not spell bytes, or some text would be the unknown token."""
+    vocab = {spelling: token_id for spelling, token_id in model["vocab"].items() if spelling not in added}
+    has_all = all(character in vocab for character in _CHARACTER)
+    spells_bytes = set().union(*vocab) <= set(_CHARACTER)
+    return vocab if spells_bytes and (has_all or not model.get("unk_token")) else None
 
 
-def _merges_by_rank(model: Table, tokens: dict[str, bytes], ranks: dict[bytes, int]) -> bool:
+def _merges_by_rank(model: Table, vocab: dict[str, int]) -> bool:
     """Whether merging what makes the token of the lowest id, as tiktoken does, is what the file's merges do.
 
     The file's merges have to be in the order of the ids that they make, and each token's last merge has to be among
     them (see bpe.py). Others may be: Llama 3's file lists every way in which two tokens give a third. A token that no
     merge makes is found only where a whole word is that token, which the file must allow ("ignore_merges").
     """
-    listed, previous = defaultdict[bytes, list[Merge]](list), -1
-    for spelled in merges_of_model(model):
-        if spelled[0] not in tokens or spelled[1] not in tokens or spelled[0] + spelled[1] not in tokens:
+    by_token = groupby(merges_of_model(model), "".join)
+    made, pairs = next(by_token, (None, iter(())))
+    seam: dict[str, int] = {}
+    for token in sorted(vocab, key=vocab.__getitem__):
+        listed = []
+        if made == token:
+            listed = list(pairs)
+            made, pairs = next(by_token, (None, iter(())))
+        if any(left not in vocab or right not in vocab for left, right in listed):
             return False  # an added token
-        left, right = tokens[spelled[0]], tokens[spelled[1]]
-        if ranks[left + right] < previous:
-            return False
-        listed[left + right].append((left, right))
-        previous = ranks[left + right]
-    made_of: dict[bytes, Merge] = {}
-    for token in sorted((token for token in ranks if len(token) > 1), key=ranks.__getitem__):
-        merge = next((pair for pair in listed[token] if is_last_merge(*pair, ranks, made_of)), None)
-        if not merge and (merge := last_merge(token, ranks)):
-            return False  # it is not listed, or the token's turn is before that of its parts
+        if len(token) < 2:
+            continue
+        merge = next((pair for pair in listed if is_last_merge(*pair, vocab, seam)), None)
         if merge:
-            made_of[token] = merge
-        elif not model.get("ignore_merges"):
-            return False
-    return True
+            seam[token] = len(merge[0])
+        elif last_merge(token, vocab) or not model.get("ignore_merges"):
+            return False  # it is not listed, or the token's turn is before that of its parts; or nothing makes it
+    return made is None  # else a merge makes an added token, or stands before one that makes an earlier token
 
 
 def _cuts(pre_tokenizer: Any) -> list[str]:

@@ -8,6 +8,7 @@ Reading order: check_content, then added_tokens, start_ids, steps_of.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from llm101.outside import given
@@ -90,19 +91,17 @@ def _check_merges(model: Table, vocab: dict[str, int]) -> None:
             raise TokenizerError(f"the merge {shown(left)} + {shown(right)} makes no token, or is of none")
 
 
-def merges_of_model(model: Table) -> list[tuple[str, str]]:
-    """The merges of a BPE model as pairs; the file writes them as "a b" or as ["a", "b"].
+def merges_of_model(model: Table) -> Iterator[tuple[str, str]]:
+    """The merges of a BPE model as pairs, one at a time; the file writes them as "a b" or as ["a", "b"].
 
     Raises:
         TokenizerError: one that is no pair.
     """
-    pairs = []
     for merge in list_in(model, "merges"):
         pair = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], str):
             raise TokenizerError(f"{shown(merge)} is no merge of two tokens")
-        pairs.append((pair[0], pair[1]))
-    return pairs
+        yield pair[0], pair[1]
 
 
 def added_tokens(content: Table) -> list[AddedToken]:
@@ -126,7 +125,8 @@ def added_tokens(content: Table) -> list[AddedToken]:
 
 def _check_added(added: list[AddedToken], vocab: dict[str, int], kind: object) -> None:
     """See that each added token has one id and each id one token. (A Unigram model's ids are places in its list.)"""
-    taken, next_id = {token_id: text for text, token_id in vocab.items()}, len(vocab)
+    ids, next_id = {token.token_id for token in added}, len(vocab)
+    taken = {token_id: text for text, token_id in vocab.items() if token_id in ids}
     for text, token_id in ((token.text, token.token_id) for token in added):
         is_known = (
             vocab.get(text, token_id) == token_id == (vocab.get(text, next_id) if kind == "Unigram" else token_id)

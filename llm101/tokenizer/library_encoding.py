@@ -58,7 +58,7 @@ class LibraryEncoding:
         if not all(token_id in self._spelling for token_id in self.start_ids):
             raise TokenizerError(f"{name}: one of the tokens {shown(self.start_ids)} before a text is not there")
         self._literal = {token.text for token in added if self._decoder.is_byte_level}
-        self.token_bytes = {token_id: self._bytes(token_id) for token_id in self._spelling}
+        self._token_bytes = {token_id: self._bytes(token_id) for token_id in self._spelling}
         self._library = self._built(without_special(with_its_ids(content), self.special_tokens))
         self._alphabet = self._only_characters()
 
@@ -157,11 +157,15 @@ class LibraryEncoding:
             spans += [(start + a, start + b) for a, b in where]
         return ids, spans
 
+    def token_bytes(self, token_id: int) -> bytes | None:
+        """The bytes of a token, as it stands within a text; None if there is no such token."""
+        return self._token_bytes.get(token_id)
+
     def bytes_of(self, ids: Sequence[int]) -> bytes:
         """The bytes of a text's tokens: without the space that SentencePiece puts before a text."""
         if not ids:
             return b""
-        text = self._bytes(ids[0], is_first=True) + b"".join(map(self.token_bytes.__getitem__, ids[1:]))
+        text = self._bytes(ids[0], is_first=True) + b"".join(map(self._token_bytes.__getitem__, ids[1:]))
         return text.removeprefix(self._decoder.strip)
 
     def _bytes(self, token_id: int, is_first: bool = False) -> bytes:

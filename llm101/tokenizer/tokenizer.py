@@ -10,7 +10,6 @@ tokenizer.json) and from_gguf.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -21,11 +20,10 @@ from llm101.outside import given
 from llm101.outside.strict_json import shown
 from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, Merge, train_bpe
 from llm101.tokenizer.byte_level import ByteLevelBPE
-from llm101.tokenizer.gguf_content import gguf_content
 from llm101.tokenizer.parts import END_OF_TEXT, TokenizerError, TokenizerParts
 from llm101.tokenizer.published import published_parts
 from llm101.tokenizer.spans import Part
-from llm101.tokenizer.tokenizer_file import Encoding, encoding_of, read_tokenizer_file, write_tokenizer_file
+from llm101.tokenizer.tokenizer_file import Encoding, encoding_of_gguf, read_tokenizer_file, write_tokenizer_file
 
 
 class Tokenizer:
@@ -178,9 +176,8 @@ class Tokenizer:
             row = given.id_row(ids, f"{self.name}'s token ids are whole numbers from 0 to {self.vocab_size - 1}")
         except ValueError as error:
             raise TokenizerError(str(error)) from None
-        for token_id in row:
-            if token_id not in self._encoding.token_bytes:
-                self.token_bytes(token_id)  # says what is wrong
+        for token_id in dict.fromkeys(row):
+            self.token_bytes(token_id)  # says what is wrong
         return self._encoding.bytes_of(row)
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -189,7 +186,8 @@ class Tokenizer:
         Raises:
             TokenizerError: an id that this tokenizer does not have.
         """
-        found = self._encoding.token_bytes.get(given.whole(token_id))  # type: ignore[arg-type]
+        whole = given.whole(token_id)
+        found = None if whole is None else self._encoding.token_bytes(whole)
         if found is None:
             raise TokenizerError(f"token id {shown(token_id)} is not one of {self.name}'s (0 to {self.vocab_size - 1})")
         return found
@@ -259,7 +257,7 @@ class Tokenizer:
             TokenizerError: there is none, or one of a kind that is not supported.
         """
         try:
-            return cls._of(encoding_of(name, json.dumps(gguf_content(metadata)).encode()))
+            return cls._of(encoding_of_gguf(name, metadata))
         except ValueError as error:
             raise TokenizerError(f"{name}: {error}") from None
 

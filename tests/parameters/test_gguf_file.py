@@ -67,6 +67,22 @@ def test_a_safetensors_file_has_no_gguf_metadata_and_a_gguf_file_can_be_sent_to_
     assert (copy.gguf_metadata, copy.fingerprint()) == (parameters.gguf_metadata, parameters.fingerprint())
 
 
+def test_what_a_file_says_can_be_changed_by_nobody(tmp_path: Path) -> None:
+    metadata = small(tmp_path / "f.gguf").gguf_metadata
+    with pytest.raises(TypeError):
+        metadata["llama.context_length"] = 8  # type: ignore[index]
+    metadata["tokenizer.ggml.tokens"].append("c")
+    assert metadata["tokenizer.ggml.tokens"] == ["a", "b"]
+
+
+def test_a_list_of_texts_is_kept_in_a_fifth_of_what_python_takes_for_it(tmp_path: Path) -> None:
+    texts = ["", "é\0", *(f"Ġw{i}" for i in range(20_000))]
+    write_gguf(tmp_path / "f.gguf", {"tokenizer.ggml.tokens": texts}, {"a": np.ones(1)}, "F32")
+    metadata = ParameterFile(tmp_path / "f.gguf").gguf_metadata
+    assert metadata["tokenizer.ggml.tokens"] == texts
+    assert len(pickle.dumps(metadata)) < sum(map(sys.getsizeof, texts)) / 5
+
+
 def test_a_number_of_a_float_tensor_has_its_bits(tmp_path: Path) -> None:
     parameters = small(tmp_path / "f.gguf", "F16")
     number = parameters.number("rows", 1, 7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 import unicodedata
 from typing import Any
 
@@ -12,9 +13,10 @@ import regex
 import tokenizers
 
 from llm101.tokenizer import Tokenizer, TokenizerError
-from llm101.tokenizer.bpe import Merge, is_last_merge, last_merge, merges_of
+from llm101.tokenizer.bpe import GPT2_WORD_PATTERN, is_last_merge, last_merge, merges_of
 from llm101.tokenizer.byte_level import ByteLevelBPE
 from llm101.tokenizer.byte_level_file import byte_alphabet
+from llm101.tokenizer.parts import TokenizerParts
 from llm101.tokenizer.pattern import for_oniguruma, in_both_dialects, keeping_gaps, may_match_nothing
 from llm101.tokenizer.tokenizer_file import encoding_of
 from tests.tokenizer.varied import varied_texts
@@ -72,16 +74,27 @@ def test_the_last_merge_is_found_by_going_back_in_time() -> None:
     for _ in range(300):
         longer = {"".join(rng.choices("ab", k=rng.choice((2, 2, 3, 4, 5, 6)))).encode() for _ in range(14)}
         ranks = {token: i for i, token in enumerate([b"a", b"b", *sorted(longer, key=lambda t: (len(t), t))])}
-        made_of: dict[bytes, Merge] = {}
+        seam: dict[bytes, int] = {}
         for token in list(ranks)[2:]:
             halves = [(token[:i], token[i:]) for i in range(1, len(token))]
-            known = [h for h in halves if h[0] in ranks and h[1] in ranks and is_last_merge(*h, ranks, made_of)]
+            known = [h for h in halves if h[0] in ranks and h[1] in ranks and is_last_merge(*h, ranks, seam)]
             expected = last_merge(token, ranks)
             assert known == ([expected] if expected else []), (ranks, token)
             if expected:
-                made_of[token] = expected
+                seam[token] = len(expected[0])
             n_found += expected is not None
     assert n_found > 1000
+
+
+def test_python_keeps_no_table_of_the_tokens_beside_tiktoken_s() -> None:
+    ranks = {token: i for i, token in enumerate([bytes([b]) for b in range(256)])}
+    ranks |= {b"%06d" % i: 256 + i for i in range(20_000)}
+    tracemalloc.start()
+    encoding = ByteLevelBPE(TokenizerParts("large", ranks, {}, GPT2_WORD_PATTERN))
+    n_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert n_bytes < 20 * len(ranks)  # a dict alone takes 36 for each
+    assert encoding.parts.ranks == ranks
 
 
 def test_a_merge_of_an_added_token_is_left_to_the_package() -> None:
