@@ -60,8 +60,10 @@ test-lint: $(BIN)/.test
 lint: test-lint
 	$(BIN)/pyright
 
+# On one thread: for models as small as these a second one takes as much work to start as it does, and much more on
+# a busy machine. What threads are for is tested with as many as it says, and the slow tests have them all.
 test-unit: $(BIN)/.test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # Each chapter from its first cell to its last, in a kernel of its own.
 test-chapters: $(BIN)/.test
