@@ -60,8 +60,8 @@ test-lint: $(BIN)/.test
 lint: test-lint
 	$(BIN)/pyright
 
-# On one thread: for models as small as these a second one takes as much work to start as it does, and much more on
-# a busy machine. What threads are for is tested with as many as it says, and the slow tests have them all.
+# Here and in the browser on one thread: for models as small as these a second one costs as much as it brings, and much
+# more on a busy machine. Tests of threads say how many they want; the chapters and the slow tests have them all.
 test-unit: $(BIN)/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
@@ -80,7 +80,7 @@ test-widgets:
 	else set -x; node --test $$tests; fi
 
 test-browser: $(BIN)/.test
-	$(BIN)/python -m pytest -m "browser and not slow" tests/browser -rs --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "browser and not slow" tests/browser -rs --durations=10
 
 test-slow: $(BIN)/.test
 	$(BIN)/python -m pytest -m slow --durations=10 -rs $(SLOW_ARGS)

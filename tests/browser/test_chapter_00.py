@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import llm101
+from tests.browser.book_widgets import storyteller
 from tests.browser.conftest import ROOT, OpenNotebook
 from tests.browser.lab import Witness
 
@@ -34,7 +34,7 @@ def test_a_reader_types_a_beginning_and_sees_the_model_continue_it(
     console.get_by_label("Type a beginning").press("Enter")
     console.get_by_role("status").filter(has_text="24 tokens").wait_for()
 
-    expected = llm101.load("storyteller").complete(BEGINNING, max_tokens=24, temperature=0).text
+    expected = storyteller().complete(BEGINNING, max_tokens=24, temperature=0).text
     assert console.locator(".llm101-console-text").inner_text().split() == (BEGINNING + expected).split()
 
     PICTURES.mkdir(exist_ok=True)

@@ -12,9 +12,9 @@ from llm101_widgets import ChatConsole
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab
 from tests.browser.widget_page import (
-    FAINT_TEXTS,
     HOSTILE,
     expect_python,
+    faint_texts,
     show_without_kernel,
     was_hacked,
     write_notebook,
@@ -96,9 +96,7 @@ def recorded() -> ChatConsole:
     return console
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_without_a_kernel_the_conversation_is_read_and_its_tokens_are_walked(page: Page, dark: bool) -> None:
-    page.emulate_media(color_scheme="dark" if dark else "light")
+def test_without_a_kernel_the_conversation_is_read_and_its_tokens_are_walked(page: Page) -> None:
     show_without_kernel(page, recorded())
     root, tokens = page.locator(".llm101-chat-root"), page.get_by_role("option")
     expect(root.locator(".llm101-chat-turn")).to_have_count(4)
@@ -128,7 +126,7 @@ def test_without_a_kernel_the_conversation_is_read_and_its_tokens_are_walked(pag
     expect(detail).to_contain_text("id 1 · written by the model · special")
     page.keyboard.press("ArrowLeft")
     expect(tokens.last).not_to_be_focused()
-    assert page.evaluate(FAINT_TEXTS) == []
+    assert faint_texts(page) == []
     assert not was_hacked(page)
 
     page.get_by_label("Your message").fill("Is anybody there?")

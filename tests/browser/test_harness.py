@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab, Witness
-from tests.browser.widget_page import write_notebook
+from tests.browser.widget_page import faint_texts, write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -82,3 +83,9 @@ def test_both_themes_can_be_looked_at(lab: Lab, open_notebook: OpenNotebook) -> 
     dark = notebook.page.evaluate(background)
     notebook.use_theme("JupyterLab Light")
     assert notebook.page.evaluate(background) != dark
+
+
+def test_a_text_that_is_faint_in_one_theme_only_is_found(page: Page) -> None:
+    style = "@media (prefers-color-scheme: dark) { .llm101-lamp { color: #ccc } }"
+    page.set_content(f"<!doctype html><style>{style}</style><p class=llm101-lamp>a lamp</p><p class=llm101-key>a key")
+    assert faint_texts(page) == ["dark: llm101-lamp: a lamp"]

@@ -9,14 +9,12 @@ from llm101_widgets import LayerGrid
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab
 from tests.browser.layout import FONTS, use_font
-from tests.browser.widget_page import FAINT_TEXTS, HOSTILE, show_without_kernel, was_hacked, write_notebook
+from tests.browser.widget_page import HOSTILE, faint_texts, show_without_kernel, was_hacked, write_notebook
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_cell_is_chosen_by_keys_and_says_what_stands_behind_it(page: Page, dark: bool) -> None:
-    page.emulate_media(color_scheme="dark" if dark else "light")
+def test_a_cell_is_chosen_by_keys_and_says_what_stands_behind_it(page: Page) -> None:
     details = [[[[" cat", 0.9]], []], [[], [[HOSTILE, 0.25]]]]
     grid = LayerGrid([[0.9, -0.5], [1, 0]], rows=["layer 0", "layer 1"], columns=[" a", HOSTILE], details=details)
     show_without_kernel(page, grid)
@@ -27,7 +25,7 @@ def test_a_cell_is_chosen_by_keys_and_says_what_stands_behind_it(page: Page, dar
     page.keyboard.press("ArrowRight")
     expect(page.locator(".llm101-grid-cell").last).to_be_focused()
     expect(more).to_contain_text("25 %")
-    assert page.evaluate(FAINT_TEXTS) == []
+    assert faint_texts(page) == []
     assert not was_hacked(page)
 
 

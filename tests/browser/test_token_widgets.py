@@ -9,7 +9,7 @@ from llm101.tokenizer import Tokenizer
 from llm101_widgets import MergeReplay, TokenizerPlayground
 from tests.browser.conftest import OpenNotebook
 from tests.browser.lab import Lab
-from tests.browser.widget_page import FAINT_TEXTS, show_without_kernel, was_hacked, write_notebook
+from tests.browser.widget_page import FAINT_TEXTS, faint_texts, show_without_kernel, was_hacked, write_notebook
 
 HOSTILE = "<img src=x onerror='window.hacked = 1'><script>window.hacked = 1</script> \u202e\u200b &lt;b&gt; "
 STORY = "The keeper lit the lamp. " * 3 + "naïve “東京” 👩‍🔬\n\tend  "
@@ -169,16 +169,14 @@ def test_the_replay_steps_forwards_and_back_with_no_kernel(page: Page, small: To
     expect(exact).to_have_value("33")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_hostile_text_is_shown_as_text_and_every_text_can_be_read(page: Page, small: Tokenizer, dark: bool) -> None:
-    page.emulate_media(color_scheme="dark" if dark else "light")
+def test_hostile_text_is_shown_as_text_and_every_text_can_be_read(page: Page, small: Tokenizer) -> None:
     hostile = Tokenizer.train([HOSTILE * 9], vocab_size=290, name=HOSTILE)
     for widget in (TokenizerPlayground([hostile, small], text=HOSTILE), MergeReplay(hostile.merges, text=HOSTILE)):
         show_without_kernel(page, widget)
         page.locator(".llm101-playground-token, .llm101-replay-piece").first.wait_for()
         page.wait_for_timeout(300)
         assert not was_hacked(page)
-        assert page.evaluate(FAINT_TEXTS) == []
+        assert faint_texts(page) == []
         for width in (900, 600):
             page.set_viewport_size({"width": width, "height": 900})
             root = page.locator(".llm101-playground-root, .llm101-replay-root")

@@ -73,6 +73,15 @@ FAINT_TEXTS = """() => {
 }"""
 
 
+def faint_texts(page: Page) -> list[str]:
+    """Every text with too little contrast on a page without Jupyter, in a light theme or in a dark one."""
+    found = list[str]()
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme}: {text}" for text in page.evaluate(FAINT_TEXTS)]
+    return found
+
+
 MOUNT = """async ([host, saved, into, throws]) => {
   const address = URL.createObjectURL(new Blob([host], { type: "text/javascript" }));
   const { mount } = await import(address);
