@@ -1,12 +1,14 @@
 """Run chapters from their first cell to their last and save what they show: `make chapters`.
 
 What differs from run to run without meaning anything (times of execution, the Python release) is left out, so
-that a chapter's diff shows what changed for its reader. A cell that raises ends it, and nothing is saved.
+that a chapter's diff shows what changed for its reader. A cell that raises ends it, and nothing is saved. What a
+chapter marks as `@recorded` is recorded as well (book/recordings/), for readers who lack the model.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from llm101.reader.recording import RECORD
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 
@@ -48,6 +52,7 @@ def main() -> int:
     parser.add_argument("chapters", nargs="*", type=Path, default=sorted(BOOK.glob("[0-9][0-9]_*.ipynb")))
     parser.add_argument("--timeout", type=int, default=300, help="seconds for one cell, at most")
     arguments = parser.parse_args()
+    os.environ[RECORD] = "yes"  # for the kernels
     for chapter in arguments.chapters:
         try:
             seconds = record(chapter, arguments.timeout)

@@ -70,6 +70,17 @@ AS_HINTED = {
         "        held.append({3[0]})\n"
         "    return held"
     ),
+    "into_four_bits": ("{2[0]}\n    if scale == 0:\n        return {3[1]}\n    return [{3[0]} for value in values]"),
+    "turns_kept": (
+        "room -= lengths[0]\n"
+        "    {3[2]}\n"
+        "    {2[0]}:\n"
+        "        {3[0]}:\n"
+        "            break\n"
+        "        room -= lengths[turn]\n"
+        "        {3[1]}\n"
+        "    return kept"
+    ),
 }
 """A reader's answer to each exercise: {2[0]} is the first piece of code in its second hint, as it stands there."""
 

@@ -103,8 +103,9 @@ def test_every_package_in_the_wheel_says_that_its_types_can_be_relied_on(names: 
     assert [package for package in packages if f"{package}/py.typed" not in names] == []
 
 
-def test_the_wheel_carries_its_license(names: set[str]) -> None:
-    assert f"llm101-{llm101.__version__}.dist-info/licenses/LICENSE" in names
+def test_the_wheel_carries_its_license_and_those_of_others(names: set[str]) -> None:
+    for file in ("LICENSE", "THIRD_PARTY_NOTICES"):
+        assert f"llm101-{llm101.__version__}.dist-info/licenses/{file}" in names
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
