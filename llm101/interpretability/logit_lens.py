@@ -22,7 +22,8 @@ def logit_lens(model: Transformer, token_ids: Tensor | Sequence[int]) -> Tensor:
         token_ids: one text's ids.
 
     Returns:
-        logits [n_layers + 1, seq, vocab_size]; the last of them are the model's own.
+        logits [n_layers + 1, seq, vocab_size]; the last of them are the model's own. They take memory: 0.1 MB for each
+        token of the Storyteller's, 6 MB of SmolLM2's.
 
     Raises:
         CaptureError: no ids, or ids that the model does not have.

@@ -6,11 +6,13 @@ Where it does, that place carried the difference (Meng et al. 2022, arXiv 2202.0
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from llm101.interpretability.capture import CaptureError, capture, checked_ids, hooks
+from llm101.interpretability.residuals import BATCH_TOKENS
 from llm101.model import Transformer
 
 
@@ -46,12 +48,12 @@ def patching_effects(
 
 
 def _patched(model: Transformer, ids: Tensor, name: str, clean: Tensor, answer_id: int, wrong_id: int) -> Tensor:
-    """The margin with position i replaced, for each i: one batch, one row per position, [seq]."""
-    seq = ids.shape[1]
-    here = torch.eye(seq, dtype=torch.bool, device=ids.device)[..., None]  # row i is patched at position i
-
-    with hooks(model, {name: lambda residual: torch.where(here, clean, residual)}):
-        return _margin(model, ids.expand(seq, -1), answer_id, wrong_id)
+    """The margin with position i replaced, for each i, [seq]: one row each, a few rows at a time to save memory."""
+    margins, seq = [], ids.shape[1]
+    for here in torch.eye(seq, dtype=torch.bool, device=ids.device).split(max(1, BATCH_TOKENS // seq)):
+        with hooks(model, {name: partial(torch.where, here[..., None], clean)}):  # row i is patched at position i
+            margins.append(_margin(model, ids.expand(len(here), -1), answer_id, wrong_id))
+    return torch.cat(margins)
 
 
 @torch.no_grad()

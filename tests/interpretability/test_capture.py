@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from llm101.interpretability import patching
 from llm101.interpretability.attention import attention_patterns, induction_scores, offset_scores
 from llm101.interpretability.capture import CaptureError, capture, capture_point, hooks
 from llm101.interpretability.logit_lens import logit_lens
@@ -81,12 +82,19 @@ def test_each_token_spreads_its_attention_over_itself_and_what_came_before(model
         assert not patterns.tril(-model.config.sliding_window).any()
 
 
-def test_putting_everything_decisive_back_restores_the_answer(model: Transformer) -> None:
+@pytest.mark.parametrize("at_once", [1, 4, 6])
+def test_putting_everything_decisive_back_restores_the_answer(
+    model: Transformer, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patching, "BATCH_TOKENS", at_once * len(IDS))
+    sizes: list[int] = []
+    model.model.embedding.register_forward_hook(lambda _, __, embedded: sizes.append(len(embedded)))
     other = [3, 14, 40, 9, 26, 5]
     with torch.no_grad():
         clean, corrupted = (model(torch.tensor([ids]))[0, -1] for ids in (IDS, other))
     answer, wrong = int((clean - corrupted).argmax()), int((corrupted - clean).argmax())
     effects = patching_effects(model, IDS, other, answer, wrong)
+    assert max(sizes) == at_once  # texts side by side: long ones would fill the memory
     assert effects.shape == (model.config.n_layers + 1, len(IDS))
     torch.testing.assert_close(effects[0, 2], torch.tensor(1.0), atol=1e-3, rtol=0)  # the changed token itself
     torch.testing.assert_close(effects[-1, -1], torch.tensor(1.0), atol=1e-3, rtol=0)  # what the answer is read from

@@ -313,7 +313,11 @@ def test_a_large_vocabulary_takes_no_more_memory(
 ) -> None:
     """No logits but those of a few tokens at a time, and the figures are the same."""
     ids, made = text_ids(lm, TEXTS), list[Tensor]()
-    lm.model.lm_head.register_forward_hook(lambda _, __, logits: made.append(logits))
+
+    def keep(_module: object, _inputs: object, logits: Tensor) -> None:
+        made.append(logits)
+
+    lm.model.lm_head.register_forward_hook(keep)
     stories = [Story(one[:3], one[3:], "") for one in ids]
     whole, loss = score(lm.model, sae, ids), loss_of_stories(lm.model, stories)
     assert max(logits.numel() for logits in made) > 4 * 280
