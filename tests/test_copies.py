@@ -103,8 +103,9 @@ def test_everything_else_can_be_copied_too(copied, lm):
 
 
 def test_a_model_with_other_parts_has_an_engine_for_them(lm):
-    other = dataclasses.replace(lm, model=twin(lm.model))
-    assert other.engine.model is other.model
+    second = twin(lm.model)
+    other = dataclasses.replace(lm, made=second)
+    assert other.engine.model is other.model is second
 
 
 @pytest.mark.slow

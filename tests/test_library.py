@@ -166,12 +166,19 @@ def test_the_package_gives_its_names_when_they_are_first_used() -> None:
 def test_a_model_too_large_for_this_machine_is_refused_before_it_is_read(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    n_parameters = load(folder).parameters.n_parameters
-    monkeypatch.setattr("llm101.parameters.model_folder.free_memory_bytes", lambda: 4 * n_parameters - 1)
-    monkeypatch.setattr("llm101.parameters.model_folder.filled_transformer", None)  # nothing is read
+    parameters = load(folder).parameters
+    n_parameters, n_bytes = parameters.n_parameters, parameters.n_bytes
+    monkeypatch.setattr("llm101.parameters.model_folder.free_memory_bytes", lambda: n_bytes - 1)
+    monkeypatch.setattr("llm101.library.StoredTensors", None)  # nothing is read
     complaint = (
         rf"has {n_parameters:,} parameters, which take .* GB free: a model of at most 0\.0 billion parameters fits"
     )
     with pytest.raises(ModelFolderError, match=complaint):
         load(folder)
     assert open_model(folder).config.n_parameters == n_parameters  # looking at it is no reason to refuse
+    monkeypatch.undo()
+    lm = load(folder)
+    monkeypatch.setattr("llm101.parameters.model_folder.free_memory_bytes", lambda: 4 * n_parameters - 1)
+    with pytest.raises(ModelFolderError, match=complaint):  # the network takes four bytes for each
+        lm.model  # noqa: B018
+    assert lm.engine.compile() is None

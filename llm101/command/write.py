@@ -47,6 +47,12 @@ def _add_settings(command: argparse.ArgumentParser, *, model: str, max_tokens: i
         metavar="FILE",
         help="steer it, with what `llm101 features steer --save FILE` wrote",
     )
+    add(
+        "--precision",
+        type=Text,
+        metavar="FORMAT",
+        help="how the parameters are read: float32, float16, bfloat16, Q8_0, Q4_0 or Q4_1 (as they are stored)",
+    )
     add("--n", type=int, default=1, metavar="N", help="write so many samples; the seeds count on (%(default)s)")
     add("--max-tokens", type=int, default=max_tokens, metavar="N", help="stop after so many tokens (%(default)s)")
     add(
@@ -117,7 +123,7 @@ def chat(options: argparse.Namespace) -> dict[str, Any]:
 def _model(options: argparse.Namespace) -> LanguageModel:
     from llm101.library import load
 
-    lm = load(options.model)
+    lm = load(options.model, precision=options.precision)
     if options.steering is not None:
         from llm101.interpretability.steering import Steering  # most texts are written without
 

@@ -5,7 +5,7 @@ One rule for each edge: a prompt is put after `start_ids`; an empty prompt is re
 leave room for one token is refused; a completion that fills the context stops with reason "context".
 
 Reading order: prefill and decode_step (the two halves of inference), stream, complete, complete_batch; then
-writer.py (from logits to one more token), batch.py (several texts) and fast_decoder.py (the same numbers sooner).
+writer.py (from logits to one more token), batch.py (several texts) and runner.py (the ways to run a model).
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ import torch
 from torch import Tensor
 
 from llm101.inference.batch import Read, Text, write_together
-from llm101.inference.compiled.fast_decoder import FastDecoder
+from llm101.inference.compiled.compiled_runner import CompiledRunner
 from llm101.inference.completion import Cancel, Completion, CompletionToken, Rules, is_cancelled
 from llm101.inference.kv_cache import KVCache
+from llm101.inference.runner import PlainRunner, Runner
 from llm101.inference.sampling import SamplingSettings
 from llm101.inference.side_by_side import SideBySide
+from llm101.inference.source import Made, ModelSource
 from llm101.inference.writer import Writer
-from llm101.model import Transformer
+from llm101.model import ModelConfig, Transformer
 from llm101.outside.given import id_row, whole
 from llm101.outside.strict_json import shown
 
@@ -34,47 +36,80 @@ if TYPE_CHECKING:
     from llm101.tokenizer import Tokenizer
 
 
+LOGPROBS_AT_ONCE = 64  # tokens: their logits are what takes memory
+
+
 class InferenceEngine:
     """Puts a model and its tokenizer to work.
 
     Args:
-        model: a Transformer, on any device.
+        model: a Transformer, on any device; or where one comes from, which then is made only if it is needed.
         tokenizer: the one it was trained with.
         start_ids: ids put before every text. Left out: the tokenizer's <|endoftext|>, because a model trained on
             "<|endoftext|> story <|endoftext|> story ..." has learned that a text begins after it.
         end_ids: tokens that end a completion. Left out: the tokenizer's <|endoftext|>.
         fast: whether the compiled path may be taken where it can be; its logits are within 1e-4 of the plain ones.
             See `compile` for when that is.
+        precision: the format in which that path reads the parameters, as for `llm101.load`. Left out: as they are
+            stored, so that nothing is lost.
 
     Raises:
-        ValueError: the tokenizer has more tokens than the model.
+        ValueError: the tokenizer has more tokens than the model, or a precision that is not known or not for this one.
     """
 
     def __init__(
         self,
-        model: Transformer,
+        model: Transformer | ModelSource,
         tokenizer: Tokenizer,
         *,
         start_ids: Sequence[int] | None = None,
         end_ids: Sequence[int] | None = None,
         fast: bool = True,
+        precision: str | None = None,
     ) -> None:
-        if tokenizer.vocab_size > model.config.vocab_size:
+        self._source, self.tokenizer = Made(model) if isinstance(model, Transformer) else model, tokenizer
+        if tokenizer.vocab_size > self.config.vocab_size:
             raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} tokens and the model only {model.config.vocab_size}: "
+                f"the tokenizer has {tokenizer.vocab_size} tokens and the model only {self.config.vocab_size}: "
                 "load the tokenizer that belongs to this model"
             )
         end_id = () if tokenizer.end_id is None else (tokenizer.end_id,)
-        self.model, self.tokenizer = model, tokenizer
         self.start_ids = self._checked(end_id if start_ids is None else start_ids)
         self.end_ids = frozenset(self._checked(end_id if end_ids is None else end_ids))
         self.kv_cache = self.new_cache()
-        self._fast = FastDecoder(model) if fast else None
+        self._plain = PlainRunner(self._source)
+        self._fast = CompiledRunner(self._source, precision) if fast else None
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's shape."""
+        return self._source.config
+
+    @property
+    def model(self) -> Transformer:
+        """The network, as float32: made now, if nobody has asked for it before."""
+        return self._source.transformer()
 
     @property
     def is_fast(self) -> bool:
         """Whether the next step takes the compiled path: decided at each prompt, and given up while a hook listens."""
         return self._fast is not None and self._fast.is_ready
+
+    @property
+    def precision(self) -> str:
+        """The formats in which the next text reads the parameters, that of most of them first: "Q4_1 + Q8_0"."""
+        runner = self._runner(look=True)
+        if isinstance(runner, CompiledRunner):
+            return runner.pack.precision
+        return str(self.model.lm_head.weight.dtype).removeprefix("torch.")
+
+    @property
+    def weight_bytes(self) -> int:
+        """The bytes of the matrices that the next text reads, once for each token."""
+        runner = self._runner(look=True)
+        if isinstance(runner, CompiledRunner):
+            return runner.pack.n_bytes
+        return sum(p.nbytes for p in self.model.parameters() if p.ndim == 2)
 
     def compile(self) -> None:
         """Wait until the compiled path can be taken: half a second, or half a minute the first time on a machine.
@@ -87,8 +122,10 @@ class InferenceEngine:
 
     def new_cache(self, batch: int = 1) -> KVCache:
         """An empty KV cache that fits the model."""
-        p = self.model.lm_head.weight
-        return KVCache(self.model.config, batch, dtype=p.dtype, device=p.device)
+        made = self._source.made
+        if made is None:
+            return KVCache(self.config, batch)
+        return KVCache(self.config, batch, dtype=made.lm_head.weight.dtype, device=made.lm_head.weight.device)
 
     def prompt_ids(self, prompt: str | Sequence[int]) -> list[int]:
         """Input tokens of a prompt: `start_ids` and the text's ids, or the ids given, checked.
@@ -104,7 +141,7 @@ class InferenceEngine:
                 "the prompt is empty: give it a few words, or engine.start_ids to let the model begin by itself"
             )
         ids = [*self.start_ids, *given] if isinstance(prompt, str) else given
-        limit = self.model.config.context_length
+        limit = self.config.context_length
         if len(ids) >= limit:
             raise ValueError(
                 f"the prompt has {len(ids)} tokens; the model's context is {limit}, and one must stay free "
@@ -131,11 +168,29 @@ class InferenceEngine:
         if kv_cache is None:
             kv_cache = self.kv_cache = self.new_cache()
         self._check_fits(kv_cache)
-        if self._fast is not None:
-            self._fast.refresh()
-            if self._fast.is_ready:
-                return self._fast.prefill(ids, kv_cache)
-        return self._plain_forward(ids, kv_cache)
+        return self._runner(look=True).prefill(ids, kv_cache)
+
+    def logprobs(self, token_ids: Sequence[int]) -> Tensor:
+        """How likely the model finds a text: the logarithm of each token's probability, given those before it.
+
+        Args:
+            token_ids: at least two, and no more than the context holds.
+
+        Returns:
+            nats [n_tokens - 1], all below 0: of the second token, and so on to the last.
+
+        Raises:
+            ValueError: too few ids, unknown ones, or more than the context holds.
+        """
+        ids = self._checked(token_ids)
+        if len(ids) < 2:
+            raise ValueError(f"a first token has nothing before it: give at least two ids, got {len(ids)}")
+        runner, kv_cache, found = self._runner(look=True), self.new_cache(), []
+        for first in range(0, len(ids) - 1, LOGPROBS_AT_ONCE):  # logits of a long text at once would fill the memory
+            piece = ids[first : min(first + LOGPROBS_AT_ONCE, len(ids) - 1)]
+            scores = runner.all_logits(piece, kv_cache).float().log_softmax(dim=-1)
+            found.append(scores.gather(1, torch.tensor(ids[first + 1 : first + 1 + len(piece)])[:, None])[:, 0])
+        return torch.cat(found)
 
     def decode_step(self, token_id: int, kv_cache: KVCache | None = None) -> Tensor:
         """Read one more token; the second half of inference, limited by memory bandwidth.
@@ -149,32 +204,34 @@ class InferenceEngine:
         token_id = self._checked_id(token_id)
         kv_cache = self.kv_cache if kv_cache is None else kv_cache
         self._check_fits(kv_cache)
-        if self._fast is not None and self._fast.is_ready:
-            return self._fast.decode_step(token_id, kv_cache)
-        return self._plain_forward((token_id,), kv_cache)
+        return self._runner().decode_step(token_id, kv_cache)
 
-    @torch.no_grad()
-    def _plain_forward(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
-        ids = torch.tensor([list(token_ids)], device=kv_cache.keys.device)
-        return self.model(ids, kv_cache, last_only=True)[0, -1]
+    def _runner(self, *, look: bool = False) -> Runner:
+        """The way that the next step goes; `look`: at the model as it is now, before a text."""
+        if self._fast is not None:
+            if look:
+                self._fast.refresh()
+            if self._fast.is_ready:
+                return self._fast
+        return self._plain
 
     def _checked(self, token_ids: Iterable[int]) -> list[int]:
         return [self._checked_id(i) for i in id_row(token_ids, self._allowed_ids())]
 
     def _checked_id(self, token_id: int) -> int:
         taken = whole(token_id)
-        if taken is None or not 0 <= taken < self.model.config.vocab_size:
+        if taken is None or not 0 <= taken < self.config.vocab_size:
             raise ValueError(f"{self._allowed_ids()}, got {shown(token_id)}")
         return taken
 
     def _allowed_ids(self) -> str:
-        return f"token ids are whole numbers from 0 to {self.model.config.vocab_size - 1}"
+        return f"token ids are whole numbers from 0 to {self.config.vocab_size - 1}"
 
     def _check_fits(self, kv_cache: KVCache) -> None:
         """The compiled loops look at no bounds: a cache of another shape would be written beyond its end."""
         if not isinstance(kv_cache, KVCache):
             raise ValueError(f"kv_cache must be a KVCache, such as engine.new_cache(), got {shown(kv_cache)}")
-        config = self.model.config
+        config = self.config
         if kv_cache.config is not config and kv_cache.config != config:
             raise ValueError("this KV cache was made for a model of another shape: take engine.new_cache()")
         if kv_cache.keys.shape[1] != 1:
@@ -282,7 +339,7 @@ class InferenceEngine:
 
     def _decode(self, logits: Tensor, kv_cache: KVCache, writer: Writer, cancel: Cancel) -> Iterator[CompletionToken]:
         while not is_cancelled(cancel):
-            token = writer.next_token(logits, self.model.config.context_length - kv_cache.length)
+            token = writer.next_token(logits, self.config.context_length - kv_cache.length)
             yield token
             if token.stop_reason is not None:
                 return
@@ -332,18 +389,17 @@ class InferenceEngine:
         each = [replace(rules, sampling=replace(rules.sampling, seed=one)) for one in _seeds(seed, len(ids))]
         texts = [Text(one, Writer(self.tokenizer, self.end_ids, its, one)) for one, its in zip(ids, each)]
         with suppress(KeyboardInterrupt):
-            write_together(texts, self._reading(len(texts)), self.model.config.context_length, cancel)
+            write_together(texts, self._reading(len(texts)), self.config.context_length, cancel)
         return [text.completion() for text in texts]
 
     def _reading(self, n_texts: int) -> Read:
         """How several texts are read: by the compiled loops if they are ready now, else side by side by the model."""
-        if self._fast is not None:
-            self._fast.refresh()
-            if self._fast.is_ready:
-                return self._compiled_reading(self._fast, n_texts)
+        runner = self._runner(look=True)
+        if isinstance(runner, CompiledRunner):
+            return self._compiled_reading(runner, n_texts)
         return self._plain_reading(n_texts)
 
-    def _compiled_reading(self, fast: FastDecoder, n_texts: int) -> Read:
+    def _compiled_reading(self, fast: CompiledRunner, n_texts: int) -> Read:
         kv_caches = [self.new_cache() for _ in range(n_texts)]
 
         def read(texts: Sequence[int], token_ids: Sequence[Sequence[int]]) -> Sequence[Tensor]:
@@ -356,7 +412,7 @@ class InferenceEngine:
 
     def _plain_reading(self, n_texts: int) -> Read:
         p = self.model.lm_head.weight
-        cache = SideBySide(self.model.config, n_texts, dtype=p.dtype, device=p.device)
+        cache = SideBySide(self.config, n_texts, dtype=p.dtype, device=p.device)
 
         @torch.no_grad()
         def read(texts: Sequence[int], token_ids: Sequence[Sequence[int]]) -> Sequence[Tensor]:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from llm101.model import ModelConfig
+from llm101.outside.memory import free_memory_bytes
 
+LARGE = 1 << 28  # bytes: from here on it is asked whether there is room
 FIRST_CAPACITY = 64  # positions; doubled whenever they are full, up to the context
 
 
@@ -98,14 +100,25 @@ class KVCache:
         """Make room for that many positions; what is held stays.
 
         Raises:
-            ValueError: more than the model's context.
+            ValueError: more than the model's context, or than this machine has memory for.
         """
         limit = self.config.context_length
         if length > limit:
             raise ValueError(f"{length} tokens do not fit the context of {limit}; shorten the text")
         if length > self.capacity:
             capacity = min(max(length, 2 * self.capacity), limit)
+            self._check_memory(capacity)
             self.keys, self.values = (_grown(t, capacity, self._length) for t in (self.keys, self.values))
+
+    def _check_memory(self, capacity: int) -> None:
+        n_bytes, free = 2 * self.keys.nbytes // self.capacity * capacity, None
+        if n_bytes > LARGE and self.keys.device.type == "cpu":
+            free = free_memory_bytes()
+        if free is not None and n_bytes > free:
+            raise ValueError(
+                f"keys and values of {capacity} tokens take {n_bytes / 1e9:.1f} GB, and this machine has "
+                f"{free / 1e9:.1f} GB free: shorten the text"
+            )
 
     def truncate(self, length: int) -> None:
         """Forget everything from position `length` on: walk back along the text.

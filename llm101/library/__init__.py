@@ -23,6 +23,7 @@ from llm101.outside.hub import HubError, download
 from llm101.outside.strict_json import shown
 from llm101.parameters import ParameterFile
 from llm101.parameters.model_folder import check_memory, open_config, open_model, open_parameters, open_tokenizer
+from llm101.parameters.stored_tensors import StoredTensors
 from llm101.tokenizer import Tokenizer
 from llm101.tokenizer.published import VOCABULARIES
 
@@ -104,7 +105,7 @@ def _in_package(package: str, file: str) -> Path:
     return Path(places[0]) / file
 
 
-def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
+def load(name_or_path: str | os.PathLike[str], *, precision: str | None = None) -> LanguageModel:
     """Open a model.
 
     Args:
@@ -112,6 +113,10 @@ def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
             .safetensors file in such a folder, or the index of several; a .gguf file; or a hub id such as
             "HuggingFaceTB/SmolLM2-135M" or, for one GGUF file of several, "owner/name/FILE.gguf" (downloaded by the
             package huggingface_hub, which has to be installed).
+        precision: how many bits the engine spends on a parameter: "float32", "float16", "bfloat16", "Q8_0" (8 bits and
+            a half), "Q4_0" or "Q4_1" (4 bits and a half or 5; embedding and output layer then take Q8_0). Left out:
+            as the files store it, or float16 for kinds that the compiled loops do not read. `lm.model` is not touched
+            by it: that is always float32.
 
     Raises:
         ModelNotFoundError: no such model; the message lists the known ones.
@@ -120,7 +125,10 @@ def load(name_or_path: str | os.PathLike[str]) -> LanguageModel:
     """
     name, path = _find(name_or_path)
     files = open_model(path)
-    return LanguageModel(name, files, files.transformer())
+    n_parameters = files.parameters.n_parameters
+    check_memory(str(files.parameters.path), n_parameters, files.parameters.n_bytes / n_parameters)
+    StoredTensors(files.config, files.parameters).check_finite()
+    return LanguageModel(name, files, precision)
 
 
 def parameter_file(name_or_path: str | os.PathLike[str]) -> ParameterFile:
@@ -182,6 +190,6 @@ def is_hub_id(text: str) -> bool:
 
 def _download(hub_id: str) -> Path:
     try:
-        return download(hub_id, lambda n_parameters: check_memory(hub_id, n_parameters))
+        return download(hub_id, lambda n_parameters: check_memory(hub_id, n_parameters, bytes_each=2))
     except HubError as error:
         raise ModelNotFoundError(str(error)) from None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from llm101.inference import Cancel, Completion, CompletionToken, InferenceEngine
+from llm101.library.stored_model import StoredModel
 from llm101.model import Transformer
 from llm101.parameters import ParameterFile
 from llm101.parameters.model_folder import ModelFiles
@@ -38,21 +39,27 @@ class LanguageModel:
     name: str
     files: ModelFiles
     """All that its files say."""
-    model: Transformer
-    """The network, its parameters as float32."""
+    precision: str | None = None
+    """The format in which the engine reads the parameters; None: as they are stored."""
+    made: InitVar[Transformer | None] = None
+    """The network, if there is one already."""
     engine: InferenceEngine = field(init=False, repr=False, compare=False)
     """What turns input tokens into completion tokens."""
+    _source: StoredModel = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        files = self.files
-        engine = InferenceEngine(self.model, files.tokenizer, start_ids=files.start_ids, end_ids=files.end_ids)
+    def __post_init__(self, made: Transformer | None) -> None:
+        files, source = self.files, StoredModel(self.files, made)
+        engine = InferenceEngine(
+            source, files.tokenizer, start_ids=files.start_ids, end_ids=files.end_ids, precision=self.precision
+        )
+        object.__setattr__(self, "_source", source)
         object.__setattr__(self, "engine", engine)
 
     def __copy__(self) -> LanguageModel:
-        return LanguageModel(self.name, self.files, self.model)
+        return LanguageModel(self.name, self.files, self.precision, self._source.made)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LanguageModel:
-        return LanguageModel(self.name, self.files, copy.deepcopy(self.model, memo))
+        return LanguageModel(self.name, self.files, self.precision, copy.deepcopy(self._source.made, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How it is sent to another process: with its own numbers.
@@ -60,7 +67,12 @@ class LanguageModel:
         Left to itself torch would share them, and for that move them to another place in memory, from under a text
         that another thread is writing just then.
         """
-        return _received, (self.name, self.files, pickle.dumps(self.model))
+        return _received, (self.name, self.files, self.precision, pickle.dumps(self._source.made))
+
+    @property
+    def model(self) -> Transformer:
+        """The network, its parameters as float32: made when it is first asked for, which takes 4 bytes for each."""
+        return self._source.transformer()
 
     @property
     def path(self) -> Path:
@@ -85,7 +97,7 @@ class LanguageModel:
     @property
     def context_length(self) -> int:
         """The most tokens that it holds, those that it reads and those that it writes together."""
-        return self.model.config.context_length
+        return self.files.config.context_length
 
     @overload
     def complete(self, prompt: str | Sequence[int], *, n: Literal[1] = 1, **settings: Any) -> Completion: ...
@@ -264,5 +276,5 @@ class LanguageModel:
         return f"LanguageModel({self.name!r}, {self.parameters.n_parameters:,} parameters, {self.parameters.path.name})"
 
 
-def _received(name: str, files: ModelFiles, model: bytes) -> LanguageModel:
-    return LanguageModel(name, files, pickle.loads(model))  # part of a pickle being read already
+def _received(name: str, files: ModelFiles, precision: str | None, made: bytes) -> LanguageModel:
+    return LanguageModel(name, files, precision, pickle.loads(made))  # part of a pickle being read already

@@ -77,7 +77,7 @@ def filled_transformer(config: ModelConfig, parameters: ParameterFile) -> Transf
     for name, filled in parts.items():
         numbers = parameters.tensor(name)
         for parameter, at in filled:
-            parameter.copy_(_in_our_order(numbers if at.expert is None else numbers[at.expert], at))
+            parameter.copy_(in_our_order(numbers if at.expert is None else numbers[at.expert], at))
             if not is_finite(parameter):
                 file = parameters.file_of(name)
                 raise ModelFolderError(f"{file}: {name!r} holds NaN or infinity, so no model can use it")
@@ -104,11 +104,11 @@ def _stored_shape(config: ModelConfig, at: StoredAs, shape: tuple[int, ...]) -> 
     return shape if at.expert is None else (config.n_experts, *shape)
 
 
-def _in_our_order(rows: Tensor, at: StoredAs) -> Tensor:
+def in_our_order(rows: Tensor, at: StoredAs) -> Tensor:
     """The rows of q or k with the two of a RoPE pair half a head apart.
 
     Example:
-        >>> _in_our_order(torch.arange(8), StoredAs("blk.0.attn_q.bias", interleaved_heads=2)).tolist()
+        >>> in_our_order(torch.arange(8), StoredAs("blk.0.attn_q.bias", interleaved_heads=2)).tolist()
         [0, 2, 1, 3, 4, 6, 5, 7]
     """
     if at.interleaved_heads == 0:

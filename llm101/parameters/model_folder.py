@@ -151,17 +151,17 @@ def _tokenizer(path: str | Path, parameters: ParameterFile) -> Tokenizer:
     return Tokenizer.from_file(folder_of(path) / "tokenizer.json")
 
 
-def check_memory(name: str, n_parameters: int) -> None:
-    """See, before anything is read, that this machine has room for a model as float32.
+def check_memory(name: str, n_parameters: int, bytes_each: float = 4) -> None:
+    """See, before anything is read, that this machine has room for a model: as float32, or in fewer bytes each.
 
     Raises:
         ModelFolderError: it has not; the line says what would fit.
     """
-    n_bytes, free = 4 * n_parameters, free_memory_bytes()
+    n_bytes, free = bytes_each * n_parameters, free_memory_bytes()
     if free is not None and n_bytes > free:
         raise ModelFolderError(
             f"{name} has {n_parameters:,} parameters, which take {n_bytes / 1e9:.1f} GB of memory, and this machine "
-            f"has {free / 1e9:.1f} GB free: a model of at most {free / 4e9:.1f} billion parameters fits"
+            f"has {free / 1e9:.1f} GB free: a model of at most {free / bytes_each / 1e9:.1f} billion parameters fits"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm101.inference.compiled.snapshot import loops
+from llm101.inference.compiled.packed import loops
 from tests.command_lines import COMMAND_LINES, make_world
 
 ROOT = Path(__file__).parents[2]

@@ -333,7 +333,7 @@ def lacking(lm: LanguageModel, *missing: int) -> LanguageModel:
     """A model whose tokenizer has no tokens for some bytes, as SmolLM2's has none for 0xff."""
     parts = lm.tokenizer.parts
     ranks = {token: token_id for token, token_id in parts.ranks.items() if not any(b in token for b in missing)}
-    return LanguageModel(lm.name, replace(lm.files, tokenizer=Tokenizer(*parts._replace(ranks=ranks))), lm.model)
+    return LanguageModel(lm.name, replace(lm.files, tokenizer=Tokenizer(*parts._replace(ranks=ranks))), made=lm.model)
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -221,7 +221,8 @@ def test_the_rehearsal_compiles_all_that_any_model_needs(place):
     before = sorted(path.name for path in place.rglob("*.nbc"))
     assert before
     tests = ["logits_are_the_plain", "long_prompts", "several_texts", "half_the_bytes", "changed_parameter"]
-    command = [sys.executable, "-m", "pytest", "-q", "tests/inference/test_fast_decoder.py", "-k", " or ".join(tests)]
+    file = "tests/inference/test_compiled_runner.py"
+    command = [sys.executable, "-m", "pytest", "-q", file, "-k", " or ".join(tests)]
     environment = os.environ | {"NUMBA_CACHE_DIR": str(place.parent)}
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout

@@ -131,7 +131,7 @@ def test_a_model_too_large_for_this_machine_is_refused_before_it_is_fetched(pack
 
     package.model_info = lambda name, files_metadata: info(("model.safetensors", 100), n_parameters=10**13)
     package.snapshot_download = None
-    with pytest.raises(ValueError, match=r"owner/huge has 10,000,000,000,000 parameters, .* 40000\.0 GB .* fits"):
+    with pytest.raises(ValueError, match=r"owner/huge has 10,000,000,000,000 parameters, .* 20000\.0 GB .* fits"):
         llm101.load("owner/huge")
 
 

@@ -14,9 +14,11 @@ from collections.abc import Callable
 import torch
 
 from llm101.inference.compiled import cache
-from llm101.inference.compiled.fast_decoder import FEW_ROWS, FastDecoder, loops
+from llm101.inference.compiled.compiled_runner import PROMPT_ROWS, CompiledRunner
 from llm101.inference.compiled.loops import place_of_loops
+from llm101.inference.compiled.packed import loops
 from llm101.inference.kv_cache import KVCache
+from llm101.inference.source import Made
 from llm101.model import ModelConfig, Transformer
 from llm101.outside.beside import keep_out_of_the_way
 
@@ -24,27 +26,18 @@ LONGEST_SECONDS = 600
 
 
 def rehearse() -> None:
-    """Read and continue a few texts with two tiny models: one in halves, one in floats."""
-    for halves in (True, False):
-        decoder, config = _tiny_decoder(halves)
-        kv_caches = [KVCache(config) for _ in range(5)]
-        for kv_cache in kv_caches:
-            decoder.prefill([1, 2, 3], kv_cache)
-        decoder.prefill([1] * (FEW_ROWS + 1), kv_caches[0])
-        decoder.decode_step(1, kv_caches[0])
-        decoder.decode_steps([1] * len(kv_caches), kv_caches)
-
-
-def _tiny_decoder(halves: bool) -> tuple[FastDecoder, ModelConfig]:
+    """Read and continue a few texts with a tiny model, and look at it again once it is another."""
     config = ModelConfig(vocab_size=32, d_model=32, n_layers=2, n_heads=2, n_kv_heads=1, context_length=64)
     model = Transformer(config).initialise(0).eval()
-    if halves:
+    runner, kv_caches = CompiledRunner(Made(model)), [KVCache(config) for _ in range(5)]
+    for _ in range(2):
+        runner.refresh()
+        runner.prefill([1, 2, 3], kv_caches[0])
         with torch.no_grad():
-            for p in model.parameters():
-                p.copy_(p.half())
-    decoder = FastDecoder(model)
-    decoder.refresh()
-    return decoder, config
+            model.model.norm.weight[0] += 1
+    runner.prefill([1] * PROMPT_ROWS, kv_caches[0])
+    runner.decode_step(1, kv_caches[0])
+    runner.decode_steps([1] * len(kv_caches), kv_caches)
 
 
 def main(what: str = "inference", rehearse: Callable[[], None] = rehearse) -> int:

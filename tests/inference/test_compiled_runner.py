@@ -1,4 +1,4 @@
-"""The fast path gives the plain path's numbers, sees changed parameters, and steps aside when it must."""
+"""The compiled way gives the plain way's numbers, sees changed parameters, and steps aside when it must."""
 
 # A module's parts are Tensor or Module to the type checker, whatever they are called.
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportCallIssue=false
@@ -15,13 +15,15 @@ import torch
 pytest.importorskip("numba", reason="the fast path needs numba")
 
 from llm101.inference import InferenceEngine, KVCache
-from llm101.inference.compiled import fast_decoder, kernels
-from llm101.inference.compiled.fast_decoder import FastDecoder, loops
+from llm101.inference.compiled import compiled_runner, kernels
+from llm101.inference.compiled.compiled_runner import CompiledRunner
+from llm101.inference.compiled.packed import loops
+from llm101.inference.source import Made
 from llm101.model import ModelConfig, RopeScaling, Transformer
 from llm101.tokenizer import END_OF_TEXT, Tokenizer
 
 BYTES = Tokenizer("bytes", {bytes([b]): b for b in range(256)}, {END_OF_TEXT: 256})
-TOLERANCE = 1e-4  # in the logits; what fast_decoder.py promises
+TOLERANCE = 1e-4  # in the logits; what compiled_runner.py promises
 SHAPES = {
     "llama": {},
     "untied": {"tie_embeddings": False},
@@ -79,19 +81,6 @@ def test_the_logits_are_the_plain_paths(shape, halves):
     )
 
 
-@pytest.mark.parametrize("has_onednn", [True, False])
-def test_long_prompts_are_read_with_and_without_onednn(monkeypatch, has_onednn):
-    if not has_onednn:
-        monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
-    elif not torch.backends.mkldnn.is_available():
-        pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(fast_decoder, "BY_TORCH", fast_decoder._by_torch())
-    for shape in SHAPES.values():
-        fast, plain = engines(model(**shape))
-        ids = torch.randint(0, 257, (60,), generator=torch.Generator().manual_seed(0)).tolist()
-        torch.testing.assert_close(fast.prefill(ids), plain.prefill(ids), atol=TOLERANCE, rtol=0)
-
-
 def _read(engine: InferenceEngine, ids: list[int]) -> KVCache:
     cache = engine.new_cache()
     engine.prefill(ids, cache)
@@ -100,14 +89,16 @@ def _read(engine: InferenceEngine, ids: list[int]) -> KVCache:
 
 def test_several_texts_at_once_give_what_each_gives():
     m = model()
-    decoder = FastDecoder(m)
-    decoder.refresh()
+    runner = CompiledRunner(Made(m))
+    runner.refresh()
     ids = torch.randint(0, 257, (80,), generator=torch.Generator().manual_seed(0)).tolist()
     lengths = [1, 70, 3, 30, 31, 32, 33, 34, 5, 6, 7]
     caches = [KVCache(m.config) for _ in lengths]
     for n, cache in zip(lengths, caches):
-        decoder.prefill(ids[:n], cache)
-    together = torch.stack(decoder.decode_steps([ids[n] for n in lengths], caches))
+        runner.prefill(ids[:n], cache)
+    forks = [cache.fork() for cache in caches]
+    together = torch.stack(runner.decode_steps([ids[n] for n in lengths], caches))
+    assert torch.equal(together, torch.stack([runner.decode_step(ids[n], c) for n, c in zip(lengths, forks)]))
     with torch.no_grad():
         alone = torch.stack([m(torch.tensor([ids[: n + 1]]))[0, -1] for n in lengths])
     torch.testing.assert_close(together, alone, atol=TOLERANCE, rtol=0)
@@ -115,10 +106,64 @@ def test_several_texts_at_once_give_what_each_gives():
 
 
 def test_half_the_bytes_are_read_only_where_nothing_is_lost():
-    for halves, expected in ((True, np.uint16), (False, np.float32)):
-        decoder = FastDecoder(model(halves))
-        decoder.refresh()
-        assert decoder.matrix_dtype == expected
+    m = model()
+    assert InferenceEngine(m, BYTES).precision == "float16"
+    with torch.no_grad():
+        m.model.layers[0].mlp.down_proj.weight[3, 3] = 0.1
+    assert InferenceEngine(m, BYTES).precision == "float16 + float32"
+    assert InferenceEngine(m, BYTES, fast=False).precision == "float32"
+    assert InferenceEngine(m, BYTES).weight_bytes < InferenceEngine(m, BYTES, fast=False).weight_bytes
+
+
+@pytest.mark.parametrize(
+    ("precision", "most"), [("float32", 1e-4), ("float16", 0.02), ("bfloat16", 0.1), ("Q8_0", 0.2)]
+)
+def test_a_precision_that_is_asked_for_is_the_one_that_is_read(precision, most):
+    m = model(halves=False)
+    coarse, plain = InferenceEngine(m, BYTES, precision=precision), InferenceEngine(m, BYTES, fast=False)
+    assert coarse.precision == precision
+    for n in (3, 40):
+        difference = (coarse.prefill([*range(n)]) - plain.prefill([*range(n)])).abs().max()
+        assert difference < most
+        assert precision == "float32" or difference > most / 1000
+    with torch.no_grad():
+        m.model.norm.weight.mul_(2)  # a changed vector is noticed too
+    assert (coarse.prefill([1, 2]) - plain.prefill([1, 2])).abs().max() < 2 * most
+
+
+def test_of_four_bits_embedding_and_output_layer_get_eight():
+    assert InferenceEngine(model(), BYTES, precision="Q4_1").precision in ("Q4_1 + Q8_0", "Q8_0 + Q4_1")
+    odd = Transformer(ModelConfig(vocab_size=257, d_model=40, n_layers=1, n_heads=2, d_mlp=64)).initialise(0)
+    assert InferenceEngine(odd, BYTES, precision="Q8_0").precision == "float16 + Q8_0"  # a block needs 32 numbers
+
+
+def test_a_precision_is_refused_where_it_has_no_meaning(monkeypatch):
+    with pytest.raises(ValueError, match="precision must be one of float32, float16"):
+        InferenceEngine(model(), BYTES, precision="int4")
+    with pytest.raises(ValueError, match="leave precision='Q8_0' out"):
+        InferenceEngine(model(o_bias=True), BYTES, precision="Q8_0")
+    large = model()
+    large.model.layers[0].mlp.down_proj.weight.data[0, 0] = 1e6
+    with pytest.raises(ValueError, match="above 65504, which float16 cannot"):
+        InferenceEngine(large, BYTES, precision="float16").prefill([1])
+    monkeypatch.setattr(loops, "module", None)
+    monkeypatch.setattr(loops, "wait", lambda: None)
+    monkeypatch.setattr(loops, "look", lambda: None)
+    with pytest.raises(ValueError, match="no compiler for them here"):
+        InferenceEngine(model(), BYTES, precision="Q8_0").prefill([1])
+
+
+def test_the_probability_of_a_text_is_that_of_its_tokens():
+    fast, plain = engines(model())
+    ids = torch.randint(0, 257, (60,), generator=torch.Generator().manual_seed(0)).tolist()
+    with torch.no_grad():
+        scores = fast.model(torch.tensor([ids]))[0].log_softmax(-1)
+    expected = torch.stack([scores[i, ids[i + 1]] for i in range(59)])
+    for engine in (fast, plain):
+        torch.testing.assert_close(engine.logprobs(ids), expected, atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(fast.logprobs(ids[:5]), expected[:4], atol=TOLERANCE, rtol=0)
+    with pytest.raises(ValueError, match="give at least two ids"):
+        fast.logprobs([3])
 
 
 @pytest.mark.parametrize("change", ["in place", "through .data", "load_state_dict", "swapped"])
@@ -139,7 +184,7 @@ def test_a_changed_parameter_is_noticed_at_the_next_prompt(change):
     after = fast.prefill([1, 2, 3])
     assert not torch.allclose(before, after, atol=1e-3)
     torch.testing.assert_close(after, plain.prefill([1, 2, 3]), atol=TOLERANCE, rtol=TOLERANCE)
-    for engine in (fast, plain):  # a long prompt is read without the copy in halves, and the next token with it
+    for engine in (fast, plain):
         engine.prefill([1, 2, 3] * 10)
     torch.testing.assert_close(fast.decode_step(4), plain.decode_step(4), atol=TOLERANCE, rtol=TOLERANCE)
 
@@ -191,11 +236,11 @@ def test_what_the_loops_do_not_compute_takes_the_plain_path(shape):
 
 
 def test_every_field_of_a_config_is_computed_or_sends_the_model_the_plain_way():
-    known = fast_decoder.COMPUTED_FIELDS | {name for shape in NOT_COMPUTED.values() for name in shape}
+    known = compiled_runner.COMPUTED_FIELDS | {name for shape in NOT_COMPUTED.values() for name in shape}
     later = {field.name for field in dataclasses.fields(ModelConfig)} - known
     assert later == {"normalise_expert_weights", "dense_layers"}  # which need n_experts
-    assert not any(fast_decoder.is_computed(model(**shape).config) for shape in NOT_COMPUTED.values())
-    assert all(fast_decoder.is_computed(model(**shape).config) for shape in SHAPES.values())
+    assert not any(compiled_runner.is_computed(model(**shape).config) for shape in NOT_COMPUTED.values())
+    assert all(compiled_runner.is_computed(model(**shape).config) for shape in SHAPES.values())
 
 
 def test_a_context_that_was_only_begun_has_a_short_table_of_turns():
@@ -213,10 +258,10 @@ def test_a_context_that_was_only_begun_has_a_short_table_of_turns():
 
 
 def test_nothing_is_ready_before_the_parameters_were_looked_at():
-    decoder = FastDecoder(model())
-    assert not decoder.is_ready
-    decoder.refresh()
-    assert decoder.is_ready
+    runner = CompiledRunner(Made(model()))
+    assert not runner.is_ready
+    runner.refresh()
+    assert runner.is_ready
 
 
 def test_without_numba_the_plain_path_is_taken(monkeypatch):
@@ -241,41 +286,7 @@ def test_a_damaged_parameter_is_noticed_here_too():
 
 def test_exp_is_exp_to_float32_precision():
     x = np.concatenate((np.linspace(-86, 87, 4001), [-1000.0, np.nan])).astype(np.float32)[None]
-    ours = kernels.swiglu(-x, np.ones_like(x))  # -x / (1 + exp(x))
+    ours = -x
+    kernels.swiglu(ours, np.ones_like(x), 0, x.shape[1])  # -x / (1 + exp(x))
     exact = -x.astype(np.float64) / (1 + np.exp(x.astype(np.float64)))
     np.testing.assert_allclose(ours, exact, rtol=3e-7, atol=1e-30)
-
-
-def test_widening_halves_is_exact_for_all_65536_bit_patterns():
-    bits = np.arange(65536, dtype=np.uint16)[None]
-    numbers = bits.view(np.float16).astype(np.float32)
-    finite = np.isfinite(numbers[0])
-    assert kernels.n_unequal(bits[:, finite], numbers[:, finite]) == 0
-    assert kernels.n_unequal(bits[:, finite], numbers[:, finite] + 1e-3) > 0
-
-
-@pytest.mark.parametrize("n_in", [8, 12, 63, 256])
-@pytest.mark.parametrize("n_out", [1, 7, 8, 9, 19, 64])
-def test_a_matrix_of_any_shape_times_some_rows_is_numpys(n_out, n_in):
-    random = np.random.default_rng(n_out * n_in)
-    halves = random.standard_normal((n_out, n_in)).astype(np.float16)
-    for n_rows in (1, 3, 4, 9):
-        x = random.standard_normal((n_rows, n_in)).astype(np.float32)
-        for w in (halves.view(np.uint16), halves.astype(np.float32)):
-            expected = x.astype(np.float64) @ halves.T.astype(np.float64)
-            np.testing.assert_allclose(kernels.project(w, x), expected, rtol=0, atol=1e-4)
-
-
-def test_several_rows_at_a_time_write_no_further_than_the_rows_there_are():
-    w, x = np.ones((8, 16), np.float16).view(np.uint16), np.ones(16, np.float32)
-    out = np.full(24, 7, np.float32)
-    kernels.products(w, x, out[8:16])
-    assert out.tolist() == [7] * 8 + [16] * 8 + [7] * 8
-
-
-def test_a_row_among_others_gives_the_same_bits_as_alone():
-    random = np.random.default_rng(0)
-    w = random.standard_normal((64, 48)).astype(np.float16).view(np.uint16)
-    x = random.standard_normal((7, 48)).astype(np.float32)
-    together, alone = kernels.project(w, x), np.concatenate([kernels.project(w, row[None]) for row in x])
-    assert np.array_equal(together, alone)
