@@ -148,6 +148,7 @@ class CompiledRunner:
 
     def prefill(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         """Read all tokens at once; returns the logits [vocab_size] of what comes after the last."""
+        kv_cache.reserve(kv_cache.length + len(token_ids))
         *before, last = _split(token_ids)
         with _all_or_nothing(kv_cache):
             for piece in before:

@@ -406,9 +406,9 @@ def _widened(b: ir.IRBuilder, bits: Any, n: int) -> Any:
     """n halves, given by their bits, as floats. Infinity and NaN, which no parameter is, may become other numbers.
 
     Without an instruction for it: sign, exponent and fraction move to where a float has them, and a multiplication
-    by 2**112 makes up for the other zero of the exponent.
+    by 2**112 makes up for the other zero of the exponent. For a single half that is sooner than the instruction.
     """
-    if WIDENS_HALVES:
+    if WIDENS_HALVES and n > 1:
         return b.fpext(b.bitcast(bits, ir.VectorType(HALF, n)), ir.VectorType(FLOAT, n))
     wide = b.shl(b.zext(bits, ir.VectorType(INT, n)), _all(16, n, INT))
     moved = b.and_(b.ashr(wide, _all(3, n, INT)), _all(0x8FFFFFFF, n, INT))
