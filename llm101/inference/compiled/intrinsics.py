@@ -1,9 +1,10 @@
 """What the loops of kernels.py cannot say in Python: a few operations in the compiler's own language (LLVM).
 
 Each is a function of numba's that writes instructions instead of computing: eight numbers at a time, which every
-processor can do in its own way. The figures say what they bring beside the same sums in plain loops, on SmolLM2 with
-two threads of a processor with AVX2 (docs/tried.md has the table): a token comes sooner by a fifth in float16, a third
-in Q8_0, and takes half the time in Q4_1, whose half bytes the compiler does not vectorise by itself.
+processor can do in its own way. What each brings beside the same sums in plain loops, on SmolLM2 and one thread of a
+processor with AVX2: 3.7 times the speed in Q4_1, whose half bytes the compiler does not vectorise by itself; 1.1 times
+in Q8_0 and float16, which wait for the memory, and 1.5 times where the weights come from the cache, as the Storyteller's
+do (`tests/benchmarks/bench_kernels.py`).
 
 Reading order: DECODED (how 32 numbers are read in each format), block_of_products (where a model's time goes), widen;
 then what threads need to wait for each other, and the bits of a number.
@@ -270,7 +271,7 @@ def tile(typing_context, left, right, out):
     """out [6, 16] becomes left [6, n] times right [n, 16]; their rows may lie anywhere, one number after the other.
 
     Written for a matrix product in which every number is used again and again: of two numbers that are fetched one is
-    multiplied with six, the other with sixteen. A prompt of 256 tokens is read in 0.85 of the time that torch's product
+    multiplied with six, the other with sixteen. The products of 256 tokens are made in 0.89 of the time that torch's
     takes with weights that are widened in memory first.
     """
 
