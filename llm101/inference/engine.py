@@ -48,10 +48,10 @@ class InferenceEngine:
         start_ids: ids put before every text. Left out: the tokenizer's <|endoftext|>, because a model trained on
             "<|endoftext|> story <|endoftext|> story ..." has learned that a text begins after it.
         end_ids: tokens that end a completion. Left out: the tokenizer's <|endoftext|>.
-        fast: whether the compiled path may be taken where it can be; its logits are within 1e-4 of the plain ones.
-            See `compile` for when that is.
+        fast: whether the compiled path may be taken where it can be; its logits are within 1e-4 of the plain ones,
+            with weights in four bits within 1e-2. See `compile` for when that is.
         precision: the format in which that path reads the parameters, as for `llm101.load`. Left out: as they are
-            stored, so that nothing is lost.
+            stored.
 
     Raises:
         ValueError: the tokenizer has more tokens than the model, or a precision that is not known or not for this one.

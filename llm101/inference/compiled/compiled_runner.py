@@ -2,8 +2,9 @@
 
 It knows packs of parameters (packed.py) and the KV cache, and nothing of tokenizers and sampling. It is ready only
 where it gives what the plain way gives: on a CPU, once its loops are compiled, for a shape that they compute, and while
-nobody has hung a hook into the model. Its logits are within 1e-4 of the plain ones, if a precision coarser than the
-files' was not asked for; within 1e-2, where the files have a kind of number that it rounds to float16.
+nobody has hung a hook into the model. Its logits are within 1e-4 of the plain ones, where
+no coarser precision than the files' was asked for; within 1e-2 with weights in four bits, for which it rounds what they
+are multiplied with to 16 bits, and with kinds of number that it does not read and rounds to float16.
 """
 
 from __future__ import annotations

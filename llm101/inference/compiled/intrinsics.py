@@ -1,10 +1,10 @@
 """What the loops of kernels.py cannot say in Python: a few operations in the compiler's own language (LLVM).
 
 Each is a function of numba's that writes instructions instead of computing: eight numbers at a time, which every
-processor can do in its own way. What each brings beside the same sums in plain loops, on SmolLM2 and one thread of a
+processor can do in its own way. What they bring beside the same sums in plain loops, on SmolLM2 and one thread of a
 processor with AVX2: 3.7 times the speed in Q4_1, whose half bytes the compiler does not vectorise by itself; 1.1 times
-in Q8_0 and float16, which wait for the memory, and 1.5 times where the weights come from the cache, as the Storyteller's
-do (`tests/benchmarks/bench_kernels.py`).
+in Q8_0 and float16, which wait for the memory; and 1.5 times where the weights come from the cache, as the
+Storyteller's do (`tests/benchmarks/bench_kernels.py`).
 
 Reading order: DECODED (how 32 numbers are read in each format), block_of_products (where a model's time goes), widen;
 then what threads need to wait for each other, and the bits of a number.

@@ -3,7 +3,8 @@
 The work is in pieces that whoever comes takes one by one (kernels.take): a thread that comes late, or not at all, on
 a machine that is busy with something else, costs nothing but its help. It knows nothing of what the work is.
 
-A second thread makes a token of SmolLM2 1.4 times as fast in float16, which waits for the memory, and 1.8 times in Q4_1.
+A second thread makes a token of SmolLM2 1.4 times as fast in float16, which waits for the memory, and 1.8 times in
+Q4_1.
 """
 
 from __future__ import annotations
