@@ -110,7 +110,8 @@ def test_threads_that_share_a_step_give_the_bits_of_one_alone(folder: Path, monk
         return torch.stack([engine.prefill(IDS[:40], cache), *(engine.decode_step(i, cache) for i in IDS[40:80])])
 
     alone = logits()
-    monkeypatch.setattr(compiled_runner, "_n_threads", lambda pack: 3)
+    monkeypatch.setattr(compiled_runner, "_n_threads", lambda: 3)
+    monkeypatch.setattr(compiled_runner, "LARGE", 0)
     for _ in range(5):
         assert torch.equal(logits(), alone)
     with ThreadPoolExecutor(4) as pool:
@@ -120,7 +121,8 @@ def test_threads_that_share_a_step_give_the_bits_of_one_alone(folder: Path, monk
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
 def test_a_child_of_a_process_whose_threads_share_steps_writes_on_alone(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(compiled_runner, "_n_threads", lambda pack: 2)
+    monkeypatch.setattr(compiled_runner, "_n_threads", lambda: 2)
+    monkeypatch.setattr(compiled_runner, "LARGE", 0)
     lm = llm101.load(folder)
     right = lm.complete("abc", max_tokens=10, temperature=0).token_ids
     child = os.fork()

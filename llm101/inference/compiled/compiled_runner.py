@@ -34,7 +34,7 @@ from llm101.rotary import rotary_frequencies, rotary_table
 
 PROMPT_ROWS = 12  # so many tokens of a prompt are read sooner with weights that are widened in memory first
 ROWS_AT_ONCE = 256  # of a prompt: what is made of them in between stays small
-LARGE = 16_000_000  # bytes; a smaller pack is read sooner by one thread than two find together
+LARGE = 16_000_000  # bytes times tokens: less is done sooner by one thread than two find together
 MOST_THREADS = 4  # more would wait for the same memory
 EMBEDDING = -2  # of a pack's matrices
 FAR = 1 << 62  # so many pieces of work taken and done: nobody begins another, and nobody waits
@@ -133,7 +133,7 @@ class CompiledRunner:
         if self._seen is not None:
             return self._seen
         pack = pack_of_files(self._source, self._precision)
-        return Seen(pack, None, [], _n_threads(pack))
+        return Seen(pack, None, [], _n_threads())
 
     def _look_at(self, model: Transformer) -> Seen | None:
         modules, last = list(model.modules()), self._seen
@@ -145,7 +145,7 @@ class CompiledRunner:
             pack = pack_of_model(self._source, self._precision, None if last is None else last.pack)
         else:
             pack = last.pack
-        return Seen(pack, checksums, hooks, _n_threads(pack))
+        return Seen(pack, checksums, hooks, _n_threads())
 
     def prefill(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         """Read all tokens at once; returns the logits [vocab_size] of what comes after the last."""
@@ -173,7 +173,8 @@ class CompiledRunner:
         """Tokens through the loops: one of each text, or several of one; the logits of the last few or of all."""
         seen, n = self._seen, len(token_ids)
         assert seen is not None, "the engine asks is_ready first"
-        weights, n_threads, config = seen.pack.weights, seen.n_threads, self._source.config
+        weights, config = seen.pack.weights, self._source.config
+        n_threads = seen.n_threads if n * seen.pack.n_bytes >= LARGE else 1
         is_one_text = all(kv_cache is kv_caches[0] for kv_cache in kv_caches)
         for kv_cache in kv_caches[:1] if is_one_text else kv_caches:
             kv_cache.reserve(kv_cache.length + (n if is_one_text else 1))
@@ -191,7 +192,7 @@ class CompiledRunner:
         )
         self._embed(weights, token_ids, shared.x[:, : widths[0]])
         turns = np.zeros((5 * config.n_layers + 1, 2), np.int64)
-        work = partial(loops.module.step, weights, places, shared, self._eps, turns)
+        work = partial(loops.module.step, weights, places, shared, self._eps, n_threads, turns)
         team.do(n_threads, work, partial(turns.fill, FAR))
         for kv_cache in kv_caches:
             kv_cache.advance(1)
@@ -227,8 +228,8 @@ class CompiledRunner:
         return cos, sin
 
 
-def _n_threads(pack: Pack) -> int:
-    return 1 if pack.n_bytes < LARGE else min(torch.get_num_threads(), usable_processors(), MOST_THREADS)
+def _n_threads() -> int:
+    return min(torch.get_num_threads(), usable_processors(), MOST_THREADS)
 
 
 @contextmanager

@@ -84,47 +84,57 @@ DECODED: dict[int, tuple[int, Callable[[ir.IRBuilder, Any], Piece]]] = {
 def block_of_products(n_w: int, n_x: int) -> Any:
     """An operation that sets out[:n_x, o : o + n_w] to the products of n_w rows of a matrix and the rows of x.
 
-    Called with (numbers, start, row_bytes, code, x, out, o): the first of these rows of the matrix begins at that byte
-    of `numbers`, and each has so many bytes; code: their format; x: [n_x, n_in], as many numbers as such a row has room
-    for; out: [n_x, n_out]. Each product is one sum of eight numbers side by
-    side, whatever n_w and n_x are, so that a row among others gives the same bits as alone. Several sums at once
+    Called with (numbers, start, row_bytes, code, x, out, o, n), it does so n times, n_w rows further on each time. The
+    first row of the matrix begins at byte `start` of `numbers`, and each has row_bytes; code: their format; x: [n_x,
+    n_in], as many numbers as such a row has room for; out: [n_x, n_out]. Each product is one sum of eight numbers side
+    by side, whatever n_w and n_x are, so that a row among others gives the same bits as alone. Several sums at once
     keep the processor from waiting for the last addition; and the rows that come next are asked for ahead: read side
     by side they are no pattern that a processor would foresee.
     """
 
     @intrinsic
-    def products(typing_context, numbers, start, row_bytes, code, x, out, o):
+    def products(typing_context, numbers, start, row_bytes, code, x, out, o, n):
         def generate(context, builder, signature, arguments):
-            _, start, row_bytes, code, _, _, o = arguments
+            _, start, row_bytes, code, _, _, o, n = arguments
             numbers_, x_, out_ = (
                 context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 4, 5)
             )
             w, to = builder.gep(numbers_.data, [start]), builder.gep(out_.data, [o])
             function = _block_function(builder.module, n_w, n_x)
             widths = _width(builder, x_), _width(builder, out_)
-            builder.call(function, [code, w, row_bytes, x_.data, widths[0], to, widths[1]])
+            builder.call(function, [code, n, w, row_bytes, x_.data, widths[0], to, widths[1]])
             return context.get_dummy_value()
 
         whole = types.int64
-        return types.void(numbers, whole, whole, whole, x, out, whole), generate
+        return types.void(numbers, whole, whole, whole, x, out, whole, whole), generate
 
     return products
 
 
 def _block_function(module: ir.Module, n_w: int, n_x: int) -> ir.Function:
-    """The function that does it: (code, w, bytes of a row, x, n_in, out, n_out), each array from its first row on."""
+    """The function that does it: (code, n, w, bytes of a row, x, n_in, out, n_out), arrays from their first row on."""
     floats, kind = FLOAT.as_pointer(), ir.VoidType()
-    signature = ir.FunctionType(kind, [LONG, BYTE.as_pointer(), LONG, floats, LONG, floats, LONG])
+    signature = ir.FunctionType(kind, [LONG, LONG, BYTE.as_pointer(), LONG, floats, LONG, floats, LONG])
     function = cgutils.get_or_insert_function(module, signature, f"llm101_products_{n_w}_by_{n_x}")
     if not function.blocks:
         function.linkage = "linkonce_odr"
         function.attributes.add("noinline")  # else the compiler copies all of it to each place that calls it
         builder = ir.IRBuilder(function.append_basic_block())
         for known, (n_bytes, decode) in DECODED.items():
-            with builder.if_then(builder.icmp_signed("==", function.args[0], LONG(known))):
-                _write_block(builder, function.args[1:], (n_w, n_x), n_bytes, decode)
+            is_this = builder.icmp_signed("==", function.args[0], LONG(known))
+            with builder.if_then(is_this), cgutils.for_range(builder, function.args[1]) as loop:
+                arguments = _further(builder, function.args[2:], 0, -2, builder.mul(loop.index, LONG(n_w)))
+                _write_block(builder, arguments, (n_w, n_x), n_bytes, decode)
         builder.ret_void()
     return function
+
+
+def _further(b: ir.IRBuilder, arguments: Any, w: int, out: int, n: Any) -> list[Any]:
+    """The arguments with the matrix and the products so many rows further on; after w comes its bytes of a row."""
+    moved = list(arguments)
+    moved[w] = b.gep(moved[w], [b.mul(n, moved[w + 1])])
+    moved[out] = b.gep(moved[out], [n])
+    return moved
 
 
 def _write_block(b: ir.IRBuilder, arguments: Any, shape: tuple[int, int], n_bytes: int, decode: Any) -> None:
@@ -175,15 +185,16 @@ def _multiply_add(b: ir.IRBuilder, total: Any, left: list[Any], right: list[Any]
 def block_of_whole_products(n_w: int) -> Any:
     """The same for one row of x and n_w rows of half bytes (Q4_0, Q4_1), with the numbers of x as whole ones.
 
-    Called with (numbers, start, row_bytes, code, whole, scales, sums, out, o). whole: int16 [n_in]; scales, sums: for
-    each piece, what its whole numbers are multiplied by, and the sum of the numbers themselves. Products of whole
-    numbers are added up in pairs, sixteen at a time, and become floats once for 32: 0.6 of the time, on SmolLM2.
+    Called with (numbers, start, row_bytes, code, whole, scales, sums, out, o, n), as the other. whole: int16 [n_in];
+    scales, sums: for each piece, what its whole numbers are multiplied by, and the sum of the numbers themselves.
+    Products of whole numbers are added up in pairs, sixteen at a time, and become floats once for 32: 0.6 of the time,
+    on SmolLM2.
     """
 
     @intrinsic
-    def products(typing_context, numbers, start, row_bytes, code, whole, scales, sums, out, o):
+    def products(typing_context, numbers, start, row_bytes, code, whole, scales, sums, out, o, n):
         def generate(context, builder, signature, arguments):
-            _, start, row_bytes, code, *_, o = arguments
+            _, start, row_bytes, code, *_, o, n = arguments
             of_w, *of_x, to = (
                 context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 4, 5, 6, 7)
             )
@@ -191,27 +202,29 @@ def block_of_whole_products(n_w: int) -> Any:
             function = _whole_block_function(builder.module, n_w)
             n_pieces = builder.udiv(n_in, LONG(PIECE))
             w, to = builder.gep(of_w, [start]), builder.gep(to, [o])
-            builder.call(function, [code, w, row_bytes, *of_x, n_pieces, to])
+            builder.call(function, [code, n, w, row_bytes, *of_x, n_pieces, to])
             return context.get_dummy_value()
 
         integer = types.int64
-        return types.void(numbers, integer, integer, integer, whole, scales, sums, out, integer), generate
+        return types.void(numbers, integer, integer, integer, whole, scales, sums, out, integer, integer), generate
 
     return products
 
 
 def _whole_block_function(module: ir.Module, n_w: int) -> ir.Function:
-    """The function that does it: (code, w, bytes of a row, whole, scales, sums, how many pieces, out)."""
+    """The function that does it: (code, n, w, bytes of a row, whole, scales, sums, how many pieces, out)."""
     floats, places = FLOAT.as_pointer(), (BYTE.as_pointer(), LONG, SHORT.as_pointer())
-    signature = ir.FunctionType(ir.VoidType(), [LONG, *places, floats, floats, LONG, floats])
+    signature = ir.FunctionType(ir.VoidType(), [LONG, LONG, *places, floats, floats, LONG, floats])
     function = cgutils.get_or_insert_function(module, signature, f"llm101_whole_products_{n_w}")
     if not function.blocks:
         function.linkage = "linkonce_odr"
         function.attributes.add("noinline")
         builder = ir.IRBuilder(function.append_basic_block())
         for kind in ("Q4_0", "Q4_1"):
-            with builder.if_then(builder.icmp_signed("==", function.args[0], LONG(FORMATS[kind].code))):
-                _write_whole_block(builder, function.args[1:], n_w, kind)
+            is_this = builder.icmp_signed("==", function.args[0], LONG(FORMATS[kind].code))
+            with builder.if_then(is_this), cgutils.for_range(builder, function.args[1]) as loop:
+                arguments = _further(builder, function.args[2:], 0, -1, builder.mul(loop.index, LONG(n_w)))
+                _write_whole_block(builder, arguments, n_w, kind)
         builder.ret_void()
     return function
 

@@ -125,10 +125,11 @@ class Shared(NamedTuple):
 
 
 @compiled
-def step(weights, places, shared, eps, turns):
+def step(weights, places, shared, eps, n_threads, turns):
     """Take tokens through all layers: shared.x becomes shared.logits, and the caches get their keys and values.
 
-    Several threads may call it with the same arguments. turns: zeros [5 * n_layers + 1, 2], see `take`.
+    Several threads may call it with the same arguments; n_threads: how many. turns: zeros [5 * n_layers + 1, 2], of
+    which `take` says more.
     """
     x, q, attended, hidden, part, logits = shared
     h, turn = np.zeros_like(x), 0  # h is this thread's own
@@ -138,11 +139,11 @@ def step(weights, places, shared, eps, turns):
         if i == len(weights.attention_norm) - 1:  # only what the logits need goes on from here
             first = len(x) - len(logits)
             x, h, attended, hidden, part = x[first:], h[first:], attended[first:], hidden[first:], part[first:]
-        add_product(weights, PER_LAYER * i + O, attended, part, x, places.is_prompt, turns[turn + 2])
-        fill_hidden(weights, i, x, h, hidden, part, eps, places.is_prompt, turns[turn + 3])
-        add_product(weights, PER_LAYER * i + DOWN, hidden, part, x, places.is_prompt, turns[turn + 4])
+        add_product(weights, PER_LAYER * i + O, attended, part, x, places.is_prompt, n_threads, turns[turn + 2])
+        fill_hidden(weights, i, x, h, hidden, part, eps, places.is_prompt, n_threads, turns[turn + 3])
+        add_product(weights, PER_LAYER * i + DOWN, hidden, part, x, places.is_prompt, n_threads, turns[turn + 4])
         turn += 5
-    score(weights, x, h, logits, eps, places.is_prompt, turns[turn])
+    score(weights, x, h, logits, eps, places.is_prompt, n_threads, turns[turn])
 
 
 @compiled
@@ -201,10 +202,10 @@ def attend_heads(layer, places, q, attended, turn):
 
 
 @compiled
-def add_product(weights, m, h, part, x, is_prompt, turn):
+def add_product(weights, m, h, part, x, is_prompt, n_threads, turn):
     """x += the product of matrix m with h."""
     n_out = weights.matrices[m, 2]
-    size = piece_of(n_out)
+    size = piece_of(n_out, n_threads)
     n_pieces, piece = (n_out + size - 1) // size, take(turn)
     while piece < n_pieces:
         first, end = piece * size, min(n_out, (piece + 1) * size)
@@ -222,11 +223,11 @@ def add_product(weights, m, h, part, x, is_prompt, turn):
 
 
 @compiled
-def fill_hidden(weights, layer, x, h, hidden, part, eps, is_prompt, turn):
+def fill_hidden(weights, layer, x, h, hidden, part, eps, is_prompt, n_threads, turn):
     """hidden = silu(gate) * up, of what the residual stream holds."""
     gate, up = PER_LAYER * layer + GATE, PER_LAYER * layer + UP
     n_out = weights.matrices[gate, 2]
-    size = piece_of(n_out)
+    size = piece_of(n_out, n_threads)
     n_pieces, piece, is_first = (n_out + size - 1) // size, take(turn), True
     while piece < n_pieces:
         if is_first:
@@ -245,10 +246,10 @@ def fill_hidden(weights, layer, x, h, hidden, part, eps, is_prompt, turn):
 
 
 @compiled
-def score(weights, x, h, logits, eps, is_prompt, turn):
+def score(weights, x, h, logits, eps, is_prompt, n_threads, turn):
     """The logits of the residual stream."""
     n_out = logits.shape[1]
-    size = piece_of(n_out)
+    size = piece_of(n_out, n_threads)
     n_pieces, piece, is_first = (n_out + size - 1) // size, take(turn), True
     while piece < n_pieces:
         if is_first:
@@ -264,9 +265,9 @@ def score(weights, x, h, logits, eps, is_prompt, turn):
 
 
 @compiled
-def piece_of(n_out):
-    """How many rows of a matrix are taken at once: about an eighth."""
-    return (n_out + 255) // 256 * 32
+def piece_of(n_out, n_threads):
+    """How many rows of a matrix are taken at once: about an eighth, by several threads, and by one all of them."""
+    return (n_out + 255) // 256 * 32 if n_threads > 1 else n_out
 
 
 @compiled
@@ -327,15 +328,13 @@ def project(weights, m, x, out, first, end):
     for o in range(first, twos, 2):
         at = start + o * row_bytes
         for r in range(0, fours, 4):
-            two_by_four(numbers, at, row_bytes, code, x[r:], out[r:], o)
+            two_by_four(numbers, at, row_bytes, code, x[r:], out[r:], o, 1)
     for r in range(n_rows):
         done = twos if r < fours else first
-        last = done + (end - done) // 4 * 4
-        row, own = x[r:], out[r:]
-        for o in range(done, last, 4):
-            four_by_one(numbers, start + o * row_bytes, row_bytes, code, row, own, o)
-        for o in range(last, end):
-            one_by_one(numbers, start + o * row_bytes, row_bytes, code, row, own, o)
+        n = (end - done) // 4
+        last, row, own = done + 4 * n, x[r:], out[r:]
+        four_by_one(numbers, start + done * row_bytes, row_bytes, code, row, own, done, n)
+        one_by_one(numbers, start + last * row_bytes, row_bytes, code, row, own, last, end - last)
 
 
 @compiled
@@ -345,13 +344,14 @@ def project_half_bytes(weights, m, x, out, first, end):
     n_in = x.shape[1]
     whole = np.empty(n_in, np.int16)
     scales, sums = np.empty(n_in // 32, np.float32), np.empty(n_in // 32, np.float32)
-    fours = first + (end - first) // 4 * 4
+    n, numbers = (end - first) // 4, weights.numbers
+    last = first + 4 * n
     for r in range(len(x)):
         round_to_whole(x[r], whole, scales, sums)
-        for o in range(first, fours, 4):
-            four_whole(weights.numbers, start + o * row_bytes, row_bytes, code, whole, scales, sums, out[r], o)
-        for o in range(fours, end):
-            one_whole(weights.numbers, start + o * row_bytes, row_bytes, code, whole, scales, sums, out[r], o)
+        at = start + first * row_bytes
+        four_whole(numbers, at, row_bytes, code, whole, scales, sums, out[r], first, n)
+        at = start + last * row_bytes
+        one_whole(numbers, at, row_bytes, code, whole, scales, sums, out[r], last, end - last)
 
 
 @compiled
