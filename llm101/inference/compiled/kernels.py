@@ -319,7 +319,7 @@ def project(weights, m, x, out, first, end):
     pass over a row of weights, so that its numbers are fetched and widened once for all four.
     """
     start, code, _, row_bytes = weights.matrices[m]
-    if code >= HALF_BYTES:
+    if code >= HALF_BYTES and m % PER_LAYER not in (O, DOWN):  # into these go a few numbers far larger than the rest
         project_half_bytes(weights, m, x, out, first, end)
         return
     numbers, n_rows = weights.numbers, len(x)
@@ -339,7 +339,11 @@ def project(weights, m, x, out, first, end):
 
 @compiled
 def project_half_bytes(weights, m, x, out, first, end):
-    """The same for Q4_0 and Q4_1: x as whole numbers of 16 bits, a row after the other."""
+    """The same for Q4_0 and Q4_1: x as whole numbers of 16 bits, a row after the other.
+
+    Not for what attention and the MLP hand back: rounded as well, SmolLM2's logits would be off by up to 0.017 instead
+    of 0.009.
+    """
     start, code, _, row_bytes = weights.matrices[m]
     n_in = x.shape[1]
     whole = np.empty(n_in, np.int16)
