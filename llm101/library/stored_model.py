@@ -7,12 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 
-import numpy as np
-from torch import Tensor
-
-from llm101.inference.source import in_rows
 from llm101.model import ModelConfig, Transformer
 from llm101.parameters.model_folder import ModelFiles
 from llm101.parameters.stored_tensors import StoredTensors
@@ -28,7 +23,7 @@ class StoredModel:
 
     def __init__(self, files: ModelFiles, made: Transformer | None = None) -> None:
         self.files, self._made = files, made
-        self._tensors = StoredTensors(files.config, files.parameters)
+        self.stored = StoredTensors(files.config, files.parameters)
 
     def __reduce__(self) -> tuple[type[StoredModel], tuple[ModelFiles, Transformer | None]]:
         return StoredModel, (self.files, self._made)
@@ -48,17 +43,6 @@ class StoredModel:
                 if self._made is None:
                     self._made = self.files.transformer()
         return self._made
-
-    def stored_as(self, name: str) -> str:
-        return self._tensors.dtype(name)
-
-    def stored_rows(self, name: str, n_at_once: int) -> Iterator[np.ndarray]:
-        return self._tensors.rows(name, n_at_once)
-
-    def float_rows(self, name: str, n_at_once: int) -> Iterator[Tensor]:
-        if self._made is not None:  # its numbers may have been changed
-            return in_rows(self._made.get_parameter(name).detach(), n_at_once)
-        return self._tensors.float_rows(name, n_at_once)
 
 
 MAKING = threading.RLock()

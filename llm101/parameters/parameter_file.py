@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from llm101.parameters.gguf_metadata import GGUFMetadata
 from llm101.parameters.model_headers import model_headers
 from llm101.parameters.number import FLOAT_FORMATS, Number
 from llm101.parameters.quantised import QUANTISED, dequantised
-from llm101.parameters.quantised_block import QuantisedBlock
+from llm101.parameters.quantised_block import LAYOUTS, QuantisedBlock
 from llm101.parameters.safetensors_format import write_parameters
 from llm101.parameters.shard_index import is_index
 from llm101.parameters.tensor_entry import TensorEntry
@@ -257,9 +258,25 @@ class ParameterFile:
             ParameterFileError: naming the first tensor that holds NaN or infinity.
         """
         for name, entry in self.tensors.items():
-            if (entry.is_float or entry.dtype in QUANTISED) and not is_finite(self.tensor(name)):
+            if (entry.is_float or entry.dtype in QUANTISED) and not self.is_finite(name):
                 file = self.file_of(name)
                 raise ParameterFileError(f"{file}: {name!r} holds NaN or infinity, so no model can use it")
+
+    def is_finite(self, name: str) -> bool:
+        """Whether a tensor's floats, all of which are read, hold no NaN and no infinity.
+
+        Of blocks only the scales and minimums are looked at: nothing else in them can be either.
+        """
+        entry = self.entry(name)
+        if entry.block is None:
+            return is_finite(self.tensor(name))
+        layout, at_once = LAYOUTS[entry.dtype], entry.block[1] << 15
+        for begin in range(0, entry.n_bytes, at_once):
+            blocks = np.frombuffer(self.raw(name, begin, begin + at_once), np.uint8).reshape(-1, entry.block[1])
+            for at in (layout.scale_at, layout.minimum_at):
+                if at is not None and not is_finite(torch.from_numpy(blocks[:, at : at + 2].copy()).view(torch.half)):
+                    return False
+        return True
 
     def fingerprint(self) -> str:
         """The identity of a model: the SHA-256 of its tensors' names, dtypes, shapes and numbers.

@@ -14,9 +14,8 @@ from torch import Tensor
 from llm101.model import ModelConfig
 from llm101.parameters.errors import ModelFolderError
 from llm101.parameters.filling import in_our_order
-from llm101.parameters.parameter_file import ParameterFile, is_finite
+from llm101.parameters.parameter_file import ParameterFile
 from llm101.parameters.quantised import dequantised
-from llm101.parameters.quantised_block import LAYOUTS
 from llm101.parameters.stored_names import StoredAs, stored_names
 from llm101.parameters.tensor_entry import TensorEntry
 
@@ -30,11 +29,8 @@ class StoredTensors:
     """
 
     def __init__(self, config: ModelConfig, parameters: ParameterFile) -> None:
-        self._parameters, self._shapes, self._stored = (
-            parameters,
-            config.tensor_shapes(),
-            stored_names(config, parameters),
-        )
+        self._parameters, self._shapes = parameters, config.tensor_shapes()
+        self._stored = stored_names(config, parameters)
 
     def dtype(self, name: str) -> str:
         """The kind of number that the file has for it."""
@@ -69,17 +65,15 @@ class StoredTensors:
                 yield dequantised(rows.tobytes(), piece)
 
     def check_finite(self) -> None:
-        """Read every number once; of blocks their scales, which are all that can be NaN there.
+        """Read every number once; see ParameterFile.is_finite.
 
         Raises:
             ModelFolderError: NaN or infinity among them.
         """
-        for name, at in self._stored.items():
-            entry = self._parameters.tensors[at.name]
-            for rows in self.rows(name, 1 << 20):
-                if not all(map(is_finite, _floats(rows, entry))):
-                    file = self._parameters.file_of(at.name)
-                    raise ModelFolderError(f"{file}: {at.name!r} holds NaN or infinity, so no model can use it")
+        for name in {at.name: None for at in self._stored.values()}:  # a stack of experts has many of ours
+            if not self._parameters.is_finite(name):
+                file = self._parameters.file_of(name)
+                raise ModelFolderError(f"{file}: {name!r} holds NaN or infinity, so no model can use it")
 
 
 def _ordered(rows: np.ndarray, at: StoredAs, n_numbers: int) -> np.ndarray:
@@ -88,14 +82,3 @@ def _ordered(rows: np.ndarray, at: StoredAs, n_numbers: int) -> np.ndarray:
         return rows
     items = rows.reshape(n_numbers, -1) if n_numbers else rows
     return in_our_order(torch.from_numpy(items.copy()), at).numpy().reshape(rows.shape)
-
-
-def _floats(rows: np.ndarray, entry: TensorEntry) -> Iterator[Tensor]:
-    """The numbers of a float tensor, or what a block's numbers are multiplied by and what is added to them."""
-    if entry.block is None:
-        yield torch.from_numpy(rows.copy()).view(entry.torch_dtype)
-        return
-    blocks, layout = rows.reshape(-1, entry.block[1]), LAYOUTS[entry.dtype]
-    for start in (layout.scale_at, layout.minimum_at):
-        if start is not None:
-            yield torch.from_numpy(blocks[:, start : start + 2].copy()).view(torch.float16)

@@ -140,3 +140,18 @@ def test_more_context_than_memory_is_refused_in_one_line(folder: Path, monkeypat
     monkeypatch.setattr("llm101.inference.kv_cache.free_memory_bytes", lambda: 1000)
     with pytest.raises(ValueError, match=r"keys and values of 300 tokens take 0\.0 GB, and this machine has .* free"):
         lm.engine.prefill(IDS)
+
+
+def test_a_step_takes_as_many_threads_as_torch_has_by_then(folder: Path, monkeypatch) -> None:
+    engine, seen, do = llm101.load(folder).engine, [], compiled_runner.team.do
+    monkeypatch.setattr(compiled_runner, "LARGE", 0)
+    monkeypatch.setattr(compiled_runner, "usable_processors", lambda: 8)
+    monkeypatch.setattr(compiled_runner.team, "do", lambda n, *more: (seen.append(n), do(n, *more)))
+    usual = torch.get_num_threads()
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            engine.complete("a", max_tokens=2, temperature=0)
+    finally:
+        torch.set_num_threads(usual)
+    assert seen == [1, 1, 2, 2]

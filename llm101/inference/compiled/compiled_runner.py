@@ -26,7 +26,7 @@ from llm101.inference.compiled.formats import FORMATS, padded
 from llm101.inference.compiled.packed import Pack, loops, pack_of_files, pack_of_model
 from llm101.inference.compiled.team import team
 from llm101.inference.kv_cache import KVCache
-from llm101.inference.source import ModelSource
+from llm101.inference.source import ModelSource, StoredNumbers
 from llm101.model import ModelConfig, Transformer
 from llm101.outside.processors import usable_processors
 from llm101.outside.strict_json import shown
@@ -36,7 +36,6 @@ PROMPT_ROWS = 12  # so many tokens of a prompt are read sooner with weights that
 ROWS_AT_ONCE = 256  # of a prompt: what is made of them in between stays small
 LARGE = 16_000_000  # bytes times tokens: less is done sooner by one thread than two find together
 MOST_THREADS = 4  # more would wait for the same memory
-EMBEDDING = -2  # of a pack's matrices
 FAR = 1 << 62  # so many pieces of work taken and done: nobody begins another, and nobody waits
 PLAIN_MODULES = {
     *(plain.Transformer, plain.Decoder, plain.Layer, plain.Attention, plain.MLP, plain.RMSNorm, plain.CapturePoint),
@@ -59,8 +58,6 @@ class Seen(NamedTuple):
     """Of its network's numbers; None if it had no network yet."""
     hooks: list[dict]
     """Where hooks would be hung."""
-    n_threads: int
-    """How many threads share a step."""
 
 
 class CompiledRunner:
@@ -118,8 +115,11 @@ class CompiledRunner:
                 self._check_not_asked()
                 return
         with LOOKING:  # a second thread would make the same pack again, and take twice the memory for nothing
-            made = self._source.made
-            self._seen = self._look_at_files() if made is None else self._look_at(made)
+            made, stored = self._source.made, self._source.stored
+            if made is None and stored is not None:
+                self._seen = self._look_at_files(stored)
+            else:
+                self._seen = self._look_at(self._source.transformer())
 
     def _check_not_asked(self) -> None:
         """Torch runs a model in float32, whatever was asked for."""
@@ -129,11 +129,8 @@ class CompiledRunner:
                 "`llm101 doctor` says more): leave it out"
             )
 
-    def _look_at_files(self) -> Seen:
-        if self._seen is not None:
-            return self._seen
-        pack = pack_of_files(self._source, self._precision)
-        return Seen(pack, None, [], _n_threads())
+    def _look_at_files(self, stored: StoredNumbers) -> Seen:
+        return self._seen or Seen(pack_of_files(self._source.config, stored, self._precision), None, [])
 
     def _look_at(self, model: Transformer) -> Seen | None:
         modules, last = list(model.modules()), self._seen
@@ -142,10 +139,10 @@ class CompiledRunner:
         checksums = tuple(loops.module.checksum(p.detach().numpy().reshape(-1)) for p in model.parameters())
         hooks = [hooks for m in modules for hooks in (m._forward_hooks, m._forward_pre_hooks)]
         if last is None or checksums != last.checksums:
-            pack = pack_of_model(self._source, self._precision, None if last is None else last.pack)
+            pack = pack_of_model(model, self._precision, None if last is None else last.pack)
         else:
             pack = last.pack
-        return Seen(pack, checksums, hooks, _n_threads())
+        return Seen(pack, checksums, hooks)
 
     def prefill(self, token_ids: Sequence[int], kv_cache: KVCache) -> Tensor:
         """Read all tokens at once; returns the logits [vocab_size] of what comes after the last."""
@@ -174,7 +171,7 @@ class CompiledRunner:
         seen, n = self._seen, len(token_ids)
         assert seen is not None, "the engine asks is_ready first"
         weights, config = seen.pack.weights, self._source.config
-        n_threads = seen.n_threads if n * seen.pack.n_bytes >= LARGE else 1
+        n_threads = _n_threads() if n * seen.pack.n_bytes >= LARGE else 1
         is_one_text = all(kv_cache is kv_caches[0] for kv_cache in kv_caches)
         for kv_cache in kv_caches[:1] if is_one_text else kv_caches:
             kv_cache.reserve(kv_cache.length + (n if is_one_text else 1))
@@ -202,7 +199,7 @@ class CompiledRunner:
         """x [rows, d_model] becomes the embeddings of the tokens."""
         row = np.empty((1, x.shape[1]), np.float32)
         for r, token_id in enumerate(token_ids):
-            loops.module.widened_rows(weights, EMBEDDING, token_id, token_id + 1, row)
+            loops.module.widened_rows(weights, loops.module.EMBEDDING, token_id, token_id + 1, row)
             x[r] = row
 
     def _places(self, positions: Sequence[int], kv_caches: Sequence[KVCache], is_prompt: bool) -> Any:

@@ -73,10 +73,14 @@ def _q4_1(b: ir.IRBuilder, at: Any) -> Piece:
 
 DECODED: dict[int, tuple[int, Callable[[ir.IRBuilder, Any], Piece]]] = {
     FORMATS[name].code: (FORMATS[name].n_bytes, decode)
-    for name, decode in (
-        *(("float32", _float32), ("float16", _float16), ("bfloat16", _bfloat16)),
-        *(("Q8_0", _q8_0), ("Q4_0", _q4_0), ("Q4_1", _q4_1)),
-    )
+    for name, decode in {
+        "float32": _float32,
+        "float16": _float16,
+        "bfloat16": _bfloat16,
+        "Q8_0": _q8_0,
+        "Q4_0": _q4_0,
+        "Q4_1": _q4_1,
+    }.items()
 }
 """For each format's code: the bytes of 32 numbers, and what writes the instructions that read them."""
 

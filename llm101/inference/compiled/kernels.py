@@ -209,10 +209,7 @@ def add_product(weights, m, h, part, x, is_prompt, n_threads, turn):
     n_pieces, piece = (n_out + size - 1) // size, take(turn)
     while piece < n_pieces:
         first, end = piece * size, min(n_out, (piece + 1) * size)
-        if is_prompt:
-            project_prompt(weights, m, h, part, first, end)
-        else:
-            project(weights, m, h, part, first, end)
+        multiply(weights, m, h, part, first, end, is_prompt)
         for r in range(len(x)):
             of_x, of_part = x[r, first:end], part[r, first:end]
             for i in range(end - first):
@@ -233,12 +230,8 @@ def fill_hidden(weights, layer, x, h, hidden, part, eps, is_prompt, n_threads, t
         if is_first:
             rms_norm(x, weights.mlp_norm[layer], eps, h)
         first, end = piece * size, min(n_out, (piece + 1) * size)
-        if is_prompt:
-            project_prompt(weights, gate, h, hidden, first, end)
-            project_prompt(weights, up, h, part, first, end)
-        else:
-            project(weights, gate, h, hidden, first, end)
-            project(weights, up, h, part, first, end)
+        multiply(weights, gate, h, hidden, first, end, is_prompt)
+        multiply(weights, up, h, part, first, end, is_prompt)
         swiglu(hidden, part, first, end)
         give(turn)
         piece, is_first = take(turn), False
@@ -255,10 +248,7 @@ def score(weights, x, h, logits, eps, is_prompt, n_threads, turn):
         if is_first:
             rms_norm(x, weights.final_norm, eps, h)
         first, end = piece * size, min(n_out, (piece + 1) * size)
-        if is_prompt:
-            project_prompt(weights, np.int64(HEAD), h, logits, first, end)
-        else:
-            project(weights, np.int64(HEAD), h, logits, first, end)
+        multiply(weights, np.int64(HEAD), h, logits, first, end, is_prompt)
         give(turn)
         piece, is_first = take(turn), False
     wait(turn, n_pieces)
@@ -281,10 +271,7 @@ def project_head(weights, layer, head, h, mine, places, q, eps):
     elif head >= n_heads:
         kind, own, bias, norm = K, head - n_heads, weights.k_bias[layer], weights.k_norm[layer]
     first, end = own * d_head, (own + 1) * d_head
-    if places.is_prompt:
-        project_prompt(weights, PER_LAYER * layer + kind, h, mine, first, end)
-    else:
-        project(weights, PER_LAYER * layer + kind, h, mine, first, end)
+    multiply(weights, PER_LAYER * layer + kind, h, mine, first, end, places.is_prompt)
     add_bias(mine, bias, first, end)
     if kind != V:
         turn(mine, first, norm, places.cos, places.sin, eps)
@@ -309,6 +296,15 @@ four_by_one, two_by_four, one_by_one = block_of_products(4, 1), block_of_product
 four_whole, one_whole = block_of_whole_products(4), block_of_whole_products(1)
 HALF_BYTES = FORMATS["Q4_0"].code
 """From this code on, the numbers of a matrix are half bytes."""
+
+
+@compiled
+def multiply(weights, m, x, out, first, end, is_prompt):
+    """See project; the rows of a prompt take another way."""
+    if is_prompt and end - first >= TILE_COLUMNS and len(x) >= TILE_ROWS:
+        project_prompt(weights, m, x, out, first, end)
+    else:
+        project(weights, m, x, out, first, end)
 
 
 @compiled
@@ -380,11 +376,9 @@ def round_to_whole(x, whole, scales, sums):
 def project_prompt(weights, m, x, out, first, end):
     """The same for the rows of a prompt: some rows of the matrix are widened, and then used for all of x.
 
-    What does not fill a tile is left to one that overlaps the tile before, which finds the same numbers again.
+    At least one tile has to fit. What does not fill another is left to one that overlaps the tile before, which finds
+    the same numbers again.
     """
-    if end - first < TILE_COLUMNS or len(x) < TILE_ROWS:
-        project(weights, m, x, out, first, end)
-        return
     n_in = x.shape[1]
     n_tiles = max(1, min(4, 49152 // n_in))  # side by side, so that they stay in the processor's second cache
     rows, right = np.empty((TILE_COLUMNS, n_in), np.float32), np.empty((n_tiles, n_in, TILE_COLUMNS), np.float32)

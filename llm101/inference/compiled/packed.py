@@ -20,8 +20,8 @@ from torch import Tensor
 
 from llm101.inference.compiled.formats import FORMATS, PIECE, padded
 from llm101.inference.compiled.loops import Loops
-from llm101.inference.source import ModelSource
-from llm101.model import ModelConfig
+from llm101.inference.source import StoredNumbers
+from llm101.model import ModelConfig, Transformer
 
 loops = Loops("llm101.inference.compiled.kernels", "llm101.inference.compiled.rehearsal", "inference")
 
@@ -43,6 +43,8 @@ LINE = 64  # bytes of a cache line
 AT_ONCE = 1 << 20
 """So many numbers are in memory as float32 while a matrix is made smaller."""
 FOUR_BITS = ("Q4_0", "Q4_1")
+FloatRows = Callable[[str], Iterator[Tensor]]
+"""Makes the rows of a parameter as float32, some at a time: [rows, n_in]; a vector is one row."""
 
 
 class Pack(NamedTuple):
@@ -78,55 +80,56 @@ class Matrix(NamedTuple):
 
     @property
     def row_bytes(self) -> int:
-        return padded(self.shape[1]) // PIECE * FORMATS[self.kind].n_bytes
+        return _row_bytes(self.kind, self.shape)
 
 
-def pack_of_files(source: ModelSource, precision: str | None) -> Pack:
+def pack_of_files(config: ModelConfig, stored: StoredNumbers, precision: str | None) -> Pack:
     """A model's parameters from its files, with no network made of them.
 
     Args:
-        source: a model in files.
+        config: the model's shape.
+        stored: its files.
         precision: a format, or None: each matrix as it is stored, or as float16 if the loops do not read that format.
 
     Raises:
         ValueError: a number that float16 cannot hold.
     """
-    matrices = {}
-    for name in names_of_matrices(source.config):
-        stored = source.stored_as(name)
-        kind = _kind(name, stored, precision, source.config)
-        make = _as_stored if kind == stored else _converted
-        matrices[name] = Matrix(kind, _shape(source.config, name), partial(make, source, name, kind))
-    return _packed(source.config, matrices, source)
+    matrices, floats = {}, partial(stored.float_rows, n_at_once=AT_ONCE)
+    for name, shape in shapes_of_matrices(config).items():
+        dtype = stored.dtype(name)
+        kind = _kind(name, shape, dtype, precision)
+        make = partial(_as_stored, stored, shape) if kind == dtype else partial(_converted, floats, kind)
+        matrices[name] = Matrix(kind, shape, partial(make, name))
+    return _packed(config, matrices, floats)
 
 
-def pack_of_model(source: ModelSource, precision: str | None, last: Pack | None) -> Pack:
+def pack_of_model(model: Transformer, precision: str | None, last: Pack | None) -> Pack:
     """A network's parameters as they are now.
 
     Args:
-        source: a model whose network is there.
+        model: the network.
         precision: a format, or None: each matrix as in the last pack while it has the same numbers, else as float16
             if that loses nothing, else as float32.
-        last: the pack before, if there was one. It comes back if it is still right; it is never changed.
+        last: the pack before, if there was one; it is never changed.
     """
-    matrices = {}
-    for name in names_of_matrices(source.config):
-        shape = _shape(source.config, name)
-        if precision is None and last is not None and _is_same(last, name, source):
-            matrices[name] = Matrix(last.kinds[name], shape, partial(_taken_over, last, name))
+    matrices, floats = {}, partial(_rows_of, model)
+    for m, (name, shape) in enumerate(shapes_of_matrices(model.config).items()):
+        if precision is None and last is not None and _is_same(last, m, floats(name)):
+            matrices[name] = Matrix(last.kinds[name], shape, partial(_taken_over, last, m))
         else:
-            kind = _kind(name, precision or _exact_kind(source, name), precision, source.config)
-            matrices[name] = Matrix(kind, shape, partial(_converted, source, name, kind))
-    return _packed(source.config, matrices, source)
+            kind = _kind(name, shape, precision or _exact_kind(floats(name)), precision)
+            matrices[name] = Matrix(kind, shape, partial(_converted, floats, kind, name))
+    return _packed(model.config, matrices, floats)
 
 
-def names_of_matrices(config: ModelConfig) -> list[str]:
-    """Of all matrices that a pack holds, in its order; the head of a model that ties it is the embedding itself."""
+def shapes_of_matrices(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """All matrices that a pack holds, in its order; the head of a model that ties it is the embedding itself."""
     layers = [f"model.layers.{i}.{part}.weight" for i in range(config.n_layers) for part in PARTS]
-    return [*layers, EMBEDDING] if config.tie_embeddings else [*layers, EMBEDDING, HEAD]
+    known: Any = config.tensor_shapes()
+    return {name: known[name] for name in (*layers, EMBEDDING, *(() if config.tie_embeddings else (HEAD,)))}
 
 
-def _kind(name: str, stored: str, precision: str | None, config: ModelConfig) -> str:
+def _kind(name: str, shape: tuple[int, int], stored: str, precision: str | None) -> str:
     """In which format a matrix is packed.
 
     A block needs 32 numbers of one row. And of four bits, embedding and head get eight: the scores come from them.
@@ -134,24 +137,30 @@ def _kind(name: str, stored: str, precision: str | None, config: ModelConfig) ->
     wanted = precision or (stored if stored in FORMATS else "float16" if stored != "float64" else "float32")
     if wanted in FOUR_BITS and name in (EMBEDDING, HEAD) and precision is not None:
         wanted = "Q8_0"
-    if wanted.startswith("Q") and _shape(config, name)[1] % PIECE:
+    if wanted.startswith("Q") and shape[1] % PIECE:
         wanted = "float16"
     return wanted
 
 
-def _shape(config: ModelConfig, name: str) -> tuple[int, int]:
-    rows, columns = config.tensor_shapes()[name]
-    return rows, columns
-
-
-def _as_stored(source: ModelSource, name: str, kind: str) -> Iterator[np.ndarray]:
-    n_bytes = padded(_shape(source.config, name)[1]) // PIECE * FORMATS[kind].n_bytes
-    for rows in source.stored_rows(name, AT_ONCE):
+def _as_stored(stored: StoredNumbers, shape: tuple[int, int], name: str) -> Iterator[np.ndarray]:
+    n_bytes = _row_bytes(stored.dtype(name), shape)
+    for rows in stored.rows(name, AT_ONCE):
         yield np.pad(rows, ((0, 0), (0, n_bytes - rows.shape[1]))) if rows.shape[1] < n_bytes else rows
 
 
-def _converted(source: ModelSource, name: str, kind: str) -> Iterator[np.ndarray]:
-    for rows in source.float_rows(name, AT_ONCE):
+def _row_bytes(kind: str, shape: tuple[int, int]) -> int:
+    return padded(shape[1]) // PIECE * FORMATS[kind].n_bytes
+
+
+def _rows_of(model: Transformer, name: str) -> Iterator[Tensor]:
+    """A parameter's rows, some at a time; a vector is one row."""
+    tensor = model.get_parameter(name).detach()
+    matrix = tensor if tensor.ndim == 2 else tensor.reshape(1, -1)
+    yield from matrix.split(max(1, AT_ONCE // max(1, matrix.shape[1])))
+
+
+def _converted(floats: FloatRows, kind: str, name: str) -> Iterator[np.ndarray]:
+    for rows in floats(name):
         full = F.pad(rows, (0, padded(rows.shape[1]) - rows.shape[1]))
         made = _rounded(full, kind)
         if kind == "float16" and rows.isfinite().all() and not torch.from_numpy(made.view(np.float16)).isfinite().all():
@@ -168,31 +177,31 @@ def _rounded(rows: Tensor, kind: str) -> np.ndarray:
     return rows.contiguous().to(getattr(torch, kind)).view(torch.uint8).numpy()
 
 
-def _exact_kind(source: ModelSource, name: str) -> str:
+def _exact_kind(floats: Iterator[Tensor]) -> str:
     """float16 if it holds every number of a matrix exactly, else float32."""
-    for rows in source.float_rows(name, AT_ONCE):
+    for rows in floats:
         half = rows.half()
         if not (torch.equal(half.float(), rows) and half.isfinite().all()):
             return "float32"
     return "float16"
 
 
-def _is_same(pack: Pack, name: str, source: ModelSource) -> bool:
-    """Whether a matrix has the numbers that the pack has."""
-    m, first = names_of_matrices(source.config).index(name), 0
-    for rows in source.float_rows(name, AT_ONCE):
+def _is_same(pack: Pack, m: int, floats: Iterator[Tensor]) -> bool:
+    """Whether matrix m of the pack has these numbers."""
+    first = 0
+    for rows in floats:
         if loops.module.is_different(pack.weights, m, first, rows.numpy()):
             return False
         first += len(rows)
     return True
 
 
-def _taken_over(pack: Pack, name: str) -> Iterator[np.ndarray]:
-    start, _, n_out, row_bytes = pack.weights.matrices[list(pack.kinds).index(name)]
+def _taken_over(pack: Pack, m: int) -> Iterator[np.ndarray]:
+    start, _, n_out, row_bytes = pack.weights.matrices[m]
     yield pack.weights.numbers[start : start + n_out * row_bytes].reshape(n_out, row_bytes)
 
 
-def _packed(config: ModelConfig, matrices: dict[str, Matrix], source: ModelSource) -> Pack:
+def _packed(config: ModelConfig, matrices: dict[str, Matrix], floats: FloatRows) -> Pack:
     table, end = [], 0
     for matrix in matrices.values():
         n_out = matrix.shape[0]
@@ -205,7 +214,7 @@ def _packed(config: ModelConfig, matrices: dict[str, Matrix], source: ModelSourc
             into[: len(rows)] = rows
             into = into[len(rows) :]
     head = table[-1:] if config.tie_embeddings else []
-    weights = loops.module.Weights(numbers, np.array(table + head, np.int64), **_vectors(config, source))
+    weights = loops.module.Weights(numbers, np.array(table + head, np.int64), **_vectors(config, floats))
     return Pack(weights, {name: matrix.kind for name, matrix in matrices.items()})
 
 
@@ -216,11 +225,11 @@ def _starting_on_a_line(n_bytes: int) -> np.ndarray:
     return room[before : before + n_bytes]
 
 
-def _vectors(config: ModelConfig, source: ModelSource) -> dict[str, np.ndarray]:
+def _vectors(config: ModelConfig, floats: FloatRows) -> dict[str, np.ndarray]:
     """The arrays of kernels.Weights that hold vectors: [n_layers, n], or n = 0 for what the model does not have."""
     known, arrays = config.tensor_shapes(), dict[str, np.ndarray]()
     for array, part in VECTORS.items():
         names = [f"model.layers.{i}.{part}" for i in range(config.n_layers)]
-        rows = [next(source.float_rows(name, AT_ONCE)).numpy() for name in names if name in known]
+        rows = [next(floats(name)).numpy() for name in names if name in known]
         arrays[array] = np.concatenate(rows) if rows else np.empty((config.n_layers, 0), np.float32)
-    return arrays | {"final_norm": next(source.float_rows(FINAL_NORM, AT_ONCE)).numpy()[0].copy()}
+    return arrays | {"final_norm": next(floats(FINAL_NORM)).numpy()[0].copy()}
